@@ -1,0 +1,1 @@
+//! Checks and installation for hospital IT. Knows nothing of tickets.

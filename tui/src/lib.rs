@@ -1,0 +1,1 @@
+//! The pharmacist's console, on the typed client only.
