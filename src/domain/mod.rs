@@ -1,0 +1,13 @@
+//! The ticket domain: pure types and the one decision function. It must never do I/O, read a clock, or name an HTTP status.
+
+pub mod actor;
+pub mod code;
+pub mod command;
+pub mod control_class;
+pub mod event;
+pub mod facts;
+pub mod quantity;
+pub mod reason;
+pub mod refusal;
+pub mod text;
+pub mod ticket;

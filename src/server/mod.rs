@@ -1,0 +1,3 @@
+//! Everything that runs: HTTP, use cases, stores, authentication, imports. Dependencies point inwards: `http` → `app` → `ports` ← `sqlite`.
+
+pub mod ports;
