@@ -26,7 +26,7 @@ use crate::domain::{
 };
 
 /// Why a port could not answer. The cause is for the log, never for a user.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Try again later: busy, locked, being restored.
     #[error("the store is not available: {0}")]

@@ -1,0 +1,106 @@
+//! The formulary: found by code, by words, or by a scanned box. It never decides what may be asked for.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params_from_iter, types::Value};
+
+use super::{
+    identity::{fetch, one_body, page},
+    words::{every_word, words},
+};
+use crate::{
+    domain::{code::MedicationCode, control_class::Classification},
+    server::ports::{Medication, MedicationQuery, Page, StoreResult},
+};
+
+/// One medication.
+pub(super) fn find(conn: &Connection, code: &MedicationCode) -> StoreResult<Option<Medication>> {
+    one_body(conn, "SELECT body FROM medications WHERE code = ?1", code.as_str())
+}
+
+/// Writes one, with all that it is found by.
+pub(super) fn put(conn: &Connection, medication: &Medication) -> StoreResult<()> {
+    let code = medication.code.as_str();
+    conn.prepare_cached(
+        "INSERT INTO medications (code, active, unreviewed, group_key, body) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (code) DO UPDATE SET active = excluded.active, unreviewed = excluded.unreviewed,
+         group_key = excluded.group_key, body = excluded.body",
+    )?
+    .execute((
+        code,
+        medication.active,
+        medication.classification == Classification::Unreviewed,
+        &medication.group_key,
+        serde_json::to_string(medication)?,
+    ))?;
+    let scanned = medication.scan_codes.iter().map(|code| scanned(code)).collect();
+    replace(conn, "scan_codes", "code", code, scanned)?;
+    replace(conn, "medication_words", "word", code, found_by(medication))
+}
+
+fn found_by(medication: &Medication) -> BTreeSet<String> {
+    let identifiers = medication.identifiers.iter().map(|identifier| identifier.value.as_str());
+    let ingredients = medication.ingredients.iter().map(|ingredient| ingredient.name.as_str());
+    [medication.code.as_str(), medication.name.as_str()]
+        .into_iter()
+        .chain(medication.tall_man.as_deref())
+        .chain(ingredients)
+        .chain(identifiers)
+        .flat_map(words)
+        .collect()
+}
+
+fn replace(conn: &Connection, table: &str, column: &str, code: &str, values: BTreeSet<String>) -> StoreResult<()> {
+    conn.prepare_cached(&format!("DELETE FROM {table} WHERE medication = ?1"))?.execute([code])?;
+    let mut insert = conn.prepare_cached(&format!("INSERT INTO {table} ({column}, medication) VALUES (?1, ?2)"))?;
+    for value in values {
+        insert.execute((value, code))?;
+    }
+    Ok(())
+}
+
+/// A code as scanners and people give it: without blanks and hyphens, upper case.
+fn scanned(code: &str) -> String {
+    code.chars().filter(|c| !c.is_whitespace() && *c != '-').flat_map(char::to_uppercase).collect()
+}
+
+/// A page by code.
+pub(super) fn list(conn: &Connection, query: &MedicationQuery) -> StoreResult<Page<Medication>> {
+    let mut parameters = vec![];
+    let mut clauses = vec!["1".to_owned()];
+    clauses.extend(query.active.map(|active| format!("active = {}", u8::from(active))));
+    clauses.extend(query.unreviewed.map(|unreviewed| format!("unreviewed = {}", u8::from(unreviewed))));
+    if let Some(text) = &query.text {
+        clauses.extend(matching(text, &mut parameters));
+    }
+    let filter = clauses.join(" AND ");
+    let count = format!("SELECT count(*) FROM medications WHERE {filter}");
+    let total = conn.prepare_cached(&count)?.query_row(params_from_iter(&parameters), |row| row.get(0))?;
+    parameters.push(Value::Text(query.after.clone().unwrap_or_default()));
+    let after = parameters.len();
+    parameters.push(Value::Integer(fetch(query.limit)));
+    let sql = format!(
+        "SELECT body FROM medications WHERE {filter} AND code > ?{after} ORDER BY code LIMIT ?{}",
+        parameters.len()
+    );
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&parameters))?;
+    let mut found: Vec<Medication> = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(serde_json::from_str(&row.get::<_, String>(0)?)?);
+    }
+    Ok(page(found, query.limit, total, |medication| medication.code.to_string()))
+}
+
+/// Every word by its beginning, or the whole text as a scanned code.
+fn matching(text: &str, parameters: &mut Vec<Value>) -> Option<String> {
+    let found = every_word(text, ("medication_words", "medication"), None, parameters);
+    if found.is_empty() {
+        // A search for nothing but punctuation finds nothing; an empty one does not narrow.
+        return (!text.trim().is_empty()).then(|| "0".to_owned());
+    }
+    parameters.push(Value::Text(scanned(text)));
+    let by_words = found.iter().map(|matches| format!("code IN {matches}")).collect::<Vec<_>>().join(" AND ");
+    let scan = format!("code IN (SELECT medication FROM scan_codes WHERE code = ?{})", parameters.len());
+    Some(format!("(({by_words}) OR {scan})"))
+}

@@ -1,0 +1,77 @@
+//! The embedded store: one SQLite file behind every port. It must never acknowledge what is not committed, nor let a reader hold up the writer.
+
+mod convert;
+mod error;
+mod identity;
+mod medications;
+mod open;
+pub mod owner;
+mod readers;
+mod reference;
+mod schema;
+mod sealing;
+mod words;
+mod writer;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use uuid::Uuid;
+
+use self::{readers::Readers, writer::Writer};
+use super::ports::StoreResult;
+
+pub use self::open::{DATABASE_FILE, LOCK_FILE, OpenError, OpenMode};
+
+/// A data directory, open. Dropping it finishes the writes that wait, then lets go of the lock.
+pub struct SqliteStore {
+    // Fields drop in this order: the writer's last commit comes before the lock is free.
+    writer: Writer,
+    readers: Readers,
+    dir: PathBuf,
+    epoch: Uuid,
+    _lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens a data directory, making or migrating its database where `mode` allows.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what stands in the way and what to do.
+    pub fn open(dir: &Path, mode: OpenMode) -> Result<Self, OpenError> {
+        open::prepare_directory(dir, mode)?;
+        let lock = (mode == OpenMode::Serve).then(|| open::take_lock(dir)).transpose()?;
+        let file = dir.join(DATABASE_FILE);
+        let conn = open::open_database(&file)?;
+        let epoch = schema::epoch(&conn)?;
+        let readers = Readers::open(&file)?;
+        let writer = Writer::start(conn)?;
+        Ok(Self { writer, readers, dir: dir.to_owned(), epoch, _lock: lock })
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The log's identity, fixed when the database was made.
+    #[must_use]
+    pub fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    /// A setting that was fixed before; see [`IdentityStore::fix_setting`](super::ports::IdentityStore::fix_setting).
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
+        let name = name.to_owned();
+        self.readers.read(move |conn| identity::setting(conn, &name)).await
+    }
+}
+
+#[cfg(test)]
+mod open_tests;

@@ -1,0 +1,241 @@
+//! Opening a data directory: whose it is, who holds it, what is in it. It must never change a file that is not ours.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema;
+use crate::server::ports::{StoreError, StoreResult};
+
+/// The database within a data directory.
+pub const DATABASE_FILE: &str = "medreq.db";
+
+/// Held by the one process that serves a data directory, or restores it.
+pub const LOCK_FILE: &str = "medreq.lock";
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a process uses a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// As the one server: takes the lock; makes the directory where there is none.
+    Serve,
+    /// Beside a server, or alone, for a short local verb; makes the directory where `create` says so.
+    Beside {
+        /// True for verbs that may come before the first start, such as `user add`.
+        create: bool,
+    },
+}
+
+impl OpenMode {
+    fn creates(self) -> bool {
+        matches!(self, Self::Serve | Self::Beside { create: true })
+    }
+}
+
+/// Why a data directory cannot be opened. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is nothing at that path, and the verb does not create.
+    #[error("there is no medreq data in {}; check --data-dir", .0.display())]
+    NotFound(PathBuf),
+    /// The path names a file.
+    #[error("{} is not a directory; choose another --data-dir", .0.display())]
+    NotADirectory(PathBuf),
+    /// Another process holds the lock.
+    #[error("{} is in use by {}; stop it, or choose another --data-dir", path.display(), holder(*.pid))]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+        /// The holder's process id, where the lock file says it.
+        pid: Option<u32>,
+    },
+    /// A root process would leave files that the service cannot read.
+    #[error("{} belongs to user id {owner}; run this as that user, for example: sudo -u '#{owner}' medreq …", path.display())]
+    OwnedByOther {
+        /// The data directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// A SQLite database of another program.
+    #[error("medreq.db is the database of another program; choose another --data-dir")]
+    NotMedreq,
+    /// Written by a newer medreq.
+    #[error("medreq.db has schema {found}, this medreq knows up to {known}; use the newer medreq, or restore a backup")]
+    NewerSchema {
+        /// In the file.
+        found: usize,
+        /// In this build.
+        known: usize,
+    },
+    /// Not a database, or a damaged one.
+    #[error("medreq.db is damaged or not a database: restore a backup with `medreq restore` ({0})")]
+    Corrupted(String),
+    /// The directory or a file in it cannot be written.
+    #[error("{} cannot be written: {reason}; check its owner, its mode and the file system", path.display())]
+    NotWritable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+impl OpenError {
+    /// Stable code for scripts and logs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "data_dir_not_found",
+            Self::NotADirectory(_) => "data_dir_not_a_directory",
+            Self::InUse { .. } => "data_dir_in_use",
+            Self::OwnedByOther { .. } => "data_dir_owned_by_other",
+            Self::NotMedreq => "data_dir_not_medreq",
+            Self::NewerSchema { .. } => "data_dir_newer_schema",
+            Self::Corrupted(_) => "data_dir_corrupted",
+            Self::NotWritable { .. } => "data_dir_not_writable",
+            Self::Store(StoreError::DiskFull) => "disk_full",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Broken(detail) => Self::Corrupted(detail),
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// Maps an I/O error on a path.
+pub(super) fn io_error(path: &Path, error: &io::Error) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::StorageFull => OpenError::Store(StoreError::DiskFull),
+        io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
+        io::ErrorKind::NotADirectory => OpenError::NotADirectory(path.to_owned()),
+        _ => OpenError::NotWritable { path: path.to_owned(), reason: error.to_string() },
+    }
+}
+
+/// Checks the directory, making it where `mode` allows.
+pub(super) fn prepare_directory(dir: &Path, mode: OpenMode) -> Result<(), OpenError> {
+    match fs::metadata(dir) {
+        Ok(found) if !found.is_dir() => return Err(OpenError::NotADirectory(dir.to_owned())),
+        Ok(found) => check_owner(dir, found.uid())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && mode.creates() => {
+            DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| io_error(dir, &error))?;
+        }
+        Err(error) => return Err(io_error(dir, &error)),
+    }
+    let file = dir.join(DATABASE_FILE);
+    if !file.exists() && !mode.creates() {
+        return Err(OpenError::NotFound(dir.to_owned()));
+    }
+    // Only a directory that is ours is closed to others: `--data-dir /tmp` must not lock everybody out of it.
+    let ours = file.exists() || fs::read_dir(dir).map_err(|error| io_error(dir, &error))?.next().is_none();
+    if ours {
+        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(|error| io_error(dir, &error))?;
+    }
+    Ok(())
+}
+
+fn check_owner(dir: &Path, owner: u32) -> Result<(), OpenError> {
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        return Err(OpenError::OwnedByOther { path: dir.to_owned(), owner });
+    }
+    Ok(())
+}
+
+/// Takes the directory's lock; it is held as long as the file is open.
+pub(super) fn take_lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| io_error(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(OpenError::InUse { path: dir.to_owned(), pid });
+        }
+        Err(TryLockError::Error(error)) => return Err(io_error(&path, &error)),
+    }
+    let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(|error| io_error(&path, &error))?;
+    Ok(file)
+}
+
+/// Opens the write connection and brings the schema up to date.
+pub(super) fn open_database(file: &Path) -> Result<Connection, OpenError> {
+    create_private(file)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(file, flags).and_then(|conn| {
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        // Reads the header and the schema's root page: a file that is no database or whose head is damaged fails here.
+        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok(conn)
+    });
+    let mut conn = opened.map_err(|error| at_opening(file, error))?;
+    schema::version_of_ours(&conn)?;
+    let written = switch_to_wal(&conn).and_then(|()| conn.pragma_update(None, "secure_delete", true));
+    written.map_err(|error| at_opening(file, error))?;
+    tune(&conn)?;
+    schema::migrate(&mut conn)?;
+    Ok(conn)
+}
+
+/// Settings of every connection.
+pub(super) fn tune(conn: &Connection) -> StoreResult<()> {
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "cache_size", -16_384)?;
+    conn.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    conn.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+fn switch_to_wal(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)).map(drop)
+}
+
+/// Makes an empty file that only its owner may read; SQLite gives its side files the same mode.
+pub(super) fn create_private(file: &Path) -> Result<(), OpenError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(io_error(file, &error)),
+    }
+}
+
+fn at_opening(file: &Path, error: rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenError::Corrupted(error.to_string()),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            OpenError::NotWritable { path: file.to_owned(), reason: error.to_string() }
+        }
+        _ => StoreError::from(error).into(),
+    }
+}
