@@ -55,6 +55,8 @@ codes! {
         InvalidQuantity = "invalid_quantity",
         /// A supply kind needs at least one line.
         LinesRequired = "lines_required",
+        /// More lines than a ticket may have.
+        TooManyLines = "too_many_lines",
         /// The kind has no such field.
         UnexpectedField = "unexpected_field",
         /// The kind needs this field.
@@ -73,6 +75,8 @@ codes! {
         ExpiryRequired = "expiry_required",
         /// The lot is past its expiry date.
         ExpiredStock = "expired_stock",
+        /// Every line is short to zero: there is nothing to send.
+        NothingSupplied = "nothing_supplied",
         /// The receipt does not add up to what was supplied.
         ReceiptMismatch = "receipt_mismatch",
         /// The colleague cannot work it.
