@@ -1,0 +1,350 @@
+//! Who is who: users, clients, passwords, keys, tokens and the authority snapshot. Names no HTTP status and knows nothing of tickets.
+//!
+//! A token says who somebody was when it was issued; what they may do now is read from the snapshot at every request.
+
+pub mod accounts;
+mod audit;
+pub mod bootstrap;
+pub mod clients;
+pub mod discovery;
+#[cfg(test)]
+mod fake;
+pub mod grants;
+pub mod imports;
+pub mod issuer;
+pub mod keys;
+pub mod passwords;
+pub mod scopes;
+pub mod secrets;
+pub mod signin;
+mod snapshot;
+pub mod throttle;
+pub mod tokens;
+pub mod users;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::{sync::watch, task::JoinHandle};
+
+use self::{
+    audit::FailureBudget, keys::KeyRing, passwords::Passwords, scopes::scopes_of_roles, snapshot::Snapshot,
+    throttle::Throttle, tokens::BadToken,
+};
+pub use self::{issuer::PublicUrl, scopes::Scope};
+use crate::{
+    domain::{
+        actor::{Actor, Person, UserId},
+        code::Username,
+    },
+    server::ports::{Authority, IdentityStore, StoreError},
+};
+
+/// Why authentication could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthStartError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signing key could not be made or read.
+    #[error("{0}")]
+    Key(&'static str),
+    /// The public URL is not one that can be an issuer.
+    #[error(transparent)]
+    PublicUrl(#[from] issuer::InvalidPublicUrl),
+}
+
+/// Why a request is not let through. The texts are safe to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No token at all.
+    #[error("this needs an access token; send it as `Authorization: Bearer …`")]
+    MissingToken,
+    /// Not a token of ours, or one that is dead.
+    #[error("the access token is not valid; get a new one")]
+    InvalidToken,
+    /// Its time is over.
+    #[error("the access token has expired; get a new one")]
+    TokenExpired,
+    /// Not enough for this.
+    #[error("the access token lacks the scope {0}")]
+    InsufficientScope(Scope),
+    /// Only a service account with `tickets:delegate` may say for whom it acts.
+    #[error("only a service account with the scope tickets:delegate may act on behalf of a user")]
+    DelegationNotAllowed,
+    /// Nobody of that name may act.
+    #[error("the user named in X-On-Behalf-Of does not exist or is disabled")]
+    UnknownOnBehalfOf,
+}
+
+impl AuthError {
+    /// The stable code of problem documents.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing_token",
+            Self::InvalidToken => "invalid_token",
+            Self::TokenExpired => "token_expired",
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::DelegationNotAllowed => "delegation_not_allowed",
+            Self::UnknownOnBehalfOf => "unknown_on_behalf_of",
+        }
+    }
+
+    /// The `WWW-Authenticate` challenge (RFC 6750 §3); `None` where a better token would not help.
+    #[must_use]
+    pub fn challenge(self) -> Option<String> {
+        let realm = "Bearer realm=\"medreq\"";
+        match self {
+            Self::MissingToken => Some(realm.to_owned()),
+            Self::InvalidToken => Some(format!("{realm}, error=\"invalid_token\"")),
+            Self::TokenExpired => {
+                Some(format!("{realm}, error=\"invalid_token\", error_description=\"the token has expired\""))
+            }
+            Self::InsufficientScope(scope) => Some(format!("{realm}, error=\"insufficient_scope\", scope=\"{scope}\"")),
+            Self::DelegationNotAllowed => {
+                Some(format!("{realm}, error=\"insufficient_scope\", scope=\"{}\"", Scope::TicketsDelegate))
+            }
+            Self::UnknownOnBehalfOf => None,
+        }
+    }
+
+    /// True where the caller is not known (401), false where the caller is known and may not (403).
+    #[must_use]
+    pub fn is_unauthenticated(self) -> bool {
+        matches!(self, Self::MissingToken | Self::InvalidToken | Self::TokenExpired)
+    }
+}
+
+/// Who sends a request, and what they may do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// As the domain sees them.
+    pub actor: Actor,
+    /// What the token may be used for, by the authority in force.
+    pub scopes: BTreeSet<Scope>,
+    /// The client that the token was issued to.
+    pub client_id: String,
+    /// Whose authority it is: the user's, also where a service acts for them.
+    pub subject: UserId,
+    /// Streams end then at the latest.
+    pub token_expires_at: Timestamp,
+    /// The token is a service account's.
+    pub service: bool,
+    /// A service account acts for a user.
+    pub delegated: bool,
+}
+
+impl Principal {
+    /// Passes where the scope is held.
+    ///
+    /// # Errors
+    /// [`AuthError::InsufficientScope`].
+    pub fn require(&self, scope: Scope) -> Result<(), AuthError> {
+        if self.scopes.contains(&scope) { Ok(()) } else { Err(AuthError::InsufficientScope(scope)) }
+    }
+}
+
+/// The authentication service of one node.
+pub struct Auth {
+    store: Arc<dyn IdentityStore>,
+    issuer: String,
+    /// Where this node is reached now; endpoints in the metadata follow it, the issuer does not.
+    endpoints: RwLock<String>,
+    keys: KeyRing,
+    keys_reloaded: tokio::sync::Mutex<Instant>,
+    snapshot: Snapshot,
+    passwords: Passwords,
+    throttle: Throttle,
+    failures: FailureBudget,
+    /// Held over reads and writes of users and clients, so that no two changes of this node cross.
+    changes: tokio::sync::Mutex<()>,
+}
+
+/// Keys that nobody knows have the store asked again, but not more often than this: anybody may send such tokens.
+const KEYS_AGAIN: Duration = Duration::from_secs(1);
+
+impl Auth {
+    /// Opens it over a store: fixes the issuer at the first start, makes the first key and the built-in clients.
+    ///
+    /// # Errors
+    /// [`AuthStartError`] says what stands in the way.
+    pub async fn open(store: Arc<dyn IdentityStore>, url: &PublicUrl) -> Result<Arc<Self>, AuthStartError> {
+        let issuer = store.fix_setting("issuer", url.as_str()).await?;
+        let keys = KeyRing::open(store.as_ref(), Timestamp::now()).await?;
+        clients::ensure_builtin(store.as_ref()).await?;
+        let snapshot = Snapshot::open(store.as_ref()).await?;
+        Ok(Arc::new(Self {
+            store,
+            issuer,
+            endpoints: RwLock::new(url.as_str().to_owned()),
+            keys,
+            keys_reloaded: tokio::sync::Mutex::new(Instant::now()),
+            snapshot,
+            passwords: Passwords::default(),
+            throttle: Throttle::default(),
+            failures: FailureBudget::default(),
+            changes: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// Keeps the snapshot fresh, and makes the RS256 key at the first start, until told to stop.
+    pub fn spawn_refresh(self: &Arc<Self>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+        let auth = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = auth.keys.offer_rs256(auth.store.as_ref()).await {
+                tracing::warn!(%error, "the RS256 key could not be made; ES256 is offered alone");
+            }
+            let mut ticks = tokio::time::interval(snapshot::REFRESH_EVERY);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while !*stop.borrow() {
+                tokio::select! {
+                    _ = ticks.tick() => auth.refresh().await,
+                    changed = stop.changed() => if changed.is_err() { break },
+                }
+            }
+        })
+    }
+
+    /// Reads the snapshot again; a store that cannot be reached leaves the last one in force.
+    pub async fn refresh(&self) {
+        if let Err(error) = self.snapshot.refresh(self.store.as_ref()).await {
+            tracing::warn!(%error, "the authority snapshot could not be read; the last one stays in force");
+        }
+    }
+
+    /// The issuer, fixed for ever.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Where the endpoints are reached now.
+    #[must_use]
+    pub fn endpoints(&self) -> String {
+        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says where the endpoints are reached, once the listener is bound.
+    pub fn set_endpoints(&self, url: &PublicUrl) {
+        url.as_str().clone_into(&mut self.endpoints.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Who sends this token, and with what authority; `on_behalf_of` is the content of `X-On-Behalf-Of`.
+    ///
+    /// # Errors
+    /// [`AuthError`] says why the request is not let through.
+    pub async fn authenticate(&self, token: &str, on_behalf_of: Option<&str>) -> Result<Principal, AuthError> {
+        self.authenticate_at(token, on_behalf_of, Timestamp::now()).await
+    }
+
+    async fn authenticate_at(
+        &self,
+        token: &str,
+        on_behalf_of: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Principal, AuthError> {
+        let claims = self.verify(token, now).await?;
+        let authority = self.living_subject(&claims).await?;
+        let may = scopes_now(&authority);
+        let scopes: BTreeSet<Scope> = scopes::parse_claim(&claims.scope).intersection(&may).copied().collect();
+        let service = authority.scopes.is_some();
+        let own = Principal {
+            actor: actor_of(&authority, &claims.client_id, false)?,
+            scopes,
+            client_id: claims.client_id,
+            subject: authority.id,
+            token_expires_at: Timestamp::from_second(claims.exp).map_err(|_| AuthError::InvalidToken)?,
+            service,
+            delegated: false,
+        };
+        match on_behalf_of {
+            None => Ok(own),
+            Some(username) => self.delegate(own, username).await,
+        }
+    }
+
+    async fn verify(&self, token: &str, now: Timestamp) -> Result<tokens::Claims, AuthError> {
+        match tokens::verify(&self.keys, &self.issuer, token, now) {
+            Err(BadToken::UnknownKey) => {
+                self.reload_keys(now).await;
+                Ok(tokens::verify(&self.keys, &self.issuer, token, now)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn reload_keys(&self, now: Timestamp) {
+        let mut reloaded = self.keys_reloaded.lock().await;
+        if reloaded.elapsed() >= KEYS_AGAIN {
+            *reloaded = Instant::now();
+            if let Err(error) = self.keys.reload(self.store.as_ref(), now).await {
+                tracing::warn!(%error, "the signing keys could not be read");
+            }
+        }
+    }
+
+    /// The subject of a token that is still alive by the snapshot. A token that is newer than the snapshot has it read again.
+    async fn living_subject(&self, claims: &tokens::Claims) -> Result<Arc<Authority>, AuthError> {
+        let id = UserId(claims.sub);
+        let known = self.snapshot.subject(id).filter(|authority| authority.generation >= claims.generation);
+        let authority = match known {
+            Some(authority) => authority,
+            None => {
+                self.refresh().await;
+                self.snapshot.subject(id).ok_or(AuthError::InvalidToken)?
+            }
+        };
+        if authority.disabled || authority.generation != claims.generation {
+            return Err(AuthError::InvalidToken);
+        }
+        Ok(authority)
+    }
+
+    async fn delegate(&self, service: Principal, username: &str) -> Result<Principal, AuthError> {
+        if !service.service || !service.scopes.contains(&Scope::TicketsDelegate) {
+            return Err(AuthError::DelegationNotAllowed);
+        }
+        let username: Username = username.parse().map_err(|_| AuthError::UnknownOnBehalfOf)?;
+        let user = match self.snapshot.user(&username) {
+            Some(user) => user,
+            None => {
+                self.refresh().await;
+                self.snapshot.user(&username).ok_or(AuthError::UnknownOnBehalfOf)?
+            }
+        };
+        if user.disabled {
+            return Err(AuthError::UnknownOnBehalfOf);
+        }
+        Ok(Principal {
+            actor: actor_of(&user, &service.client_id, true)?,
+            scopes: service.scopes.intersection(&scopes_of_roles(&user.roles)).copied().collect(),
+            subject: user.id,
+            delegated: true,
+            ..service
+        })
+    }
+}
+
+fn scopes_now(authority: &Authority) -> BTreeSet<Scope> {
+    authority.scopes.as_ref().map_or_else(|| scopes_of_roles(&authority.roles), scopes::from_record)
+}
+
+fn actor_of(authority: &Authority, client_id: &str, delegated: bool) -> Result<Actor, AuthError> {
+    let username = authority.username.parse().map_err(|_| AuthError::InvalidToken)?;
+    Ok(Actor {
+        person: Person { id: authority.id, username, name: authority.name.clone() },
+        roles: authority.roles.clone(),
+        wards: authority.wards.clone(),
+        pharmacies: authority.pharmacies.clone(),
+        client_id: client_id.to_owned(),
+        delegated,
+    })
+}
+
+#[cfg(test)]
+mod tests;

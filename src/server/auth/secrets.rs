@@ -1,0 +1,74 @@
+//! Random 256-bit secrets (client secrets, one-time links) and their hashes. Passwords, which people choose, are never handled here.
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use sha2::{Digest, Sha256};
+
+/// A random secret, shown once and kept only as its hash.
+pub struct Secret(String);
+
+impl Secret {
+    /// Draws 256 random bits.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0_u8; 32];
+        rand::fill(&mut bytes).expect("the operating system's random source works");
+        Self(B64.encode(bytes))
+    }
+
+    /// The secret itself, for its owner's eyes.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is stored.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        hash(&self.0)
+    }
+
+    /// What is stored in a record of text.
+    #[must_use]
+    pub fn hash_text(&self) -> String {
+        format!("sha256:{}", B64.encode(self.hash()))
+    }
+}
+
+/// Prints nothing of the secret.
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// SHA-256: enough for a secret that nobody could guess.
+#[must_use]
+pub fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// True where the secret is the one whose hash is stored; takes the same time for every answer, also without a stored hash.
+#[must_use]
+pub fn matches(secret: &str, stored: Option<&str>) -> bool {
+    let wanted = stored.and_then(|text| text.strip_prefix("sha256:")).and_then(|text| B64.decode(text).ok());
+    let known = wanted.as_ref().is_some_and(|bytes| bytes.len() == 32);
+    let wanted = if known { wanted.unwrap_or_default() } else { vec![0; 32] };
+    verify_slices_are_equal(&hash(secret), &wanted).is_ok() && known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_matches_its_own_hash_only() {
+        let (one, other) = (Secret::random(), Secret::random());
+        assert!(one.reveal().len() >= 43);
+        assert!(matches(one.reveal(), Some(&one.hash_text())));
+        assert!(!matches(other.reveal(), Some(&one.hash_text())));
+        assert!(!matches(one.reveal(), None));
+        assert!(!matches("", Some("sha256:")));
+        assert!(!format!("{one:?}").contains(one.reveal()));
+    }
+}
