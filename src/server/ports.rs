@@ -653,6 +653,13 @@ pub trait IdentityStore: Send + Sync {
     async fn insert_users(&self, users: Vec<User>, audit: Vec<AuditEntry>) -> StoreResult<()>;
     /// Replaces a user on condition that the stored generation is still `generation_was`.
     async fn update_user(&self, user: User, generation_was: u64, audit: AuditEntry) -> StoreResult<()>;
+    /// Inserts some users and replaces others on condition of their generations, all or nothing.
+    async fn save_users(
+        &self,
+        created: Vec<User>,
+        updated: Vec<(User, u64)>,
+        audit: Vec<AuditEntry>,
+    ) -> StoreResult<()>;
     /// A client by `client_id`.
     async fn client(&self, client_id: &str) -> StoreResult<Option<Client>>;
     /// All clients, by id.

@@ -88,6 +88,23 @@ impl IdentityStore for FakeStore {
         Ok(())
     }
 
+    async fn save_users(
+        &self,
+        created: Vec<User>,
+        updated: Vec<(User, u64)>,
+        audit: Vec<AuditEntry>,
+    ) -> StoreResult<()> {
+        let mut state = self.up()?;
+        let changed = |(user, was): &(User, u64)| state.users.get(&user.username).is_none_or(|u| u.generation != *was);
+        if updated.iter().any(changed) || created.iter().any(|user| state.users.contains_key(&user.username)) {
+            return Err(StoreError::Changed);
+        }
+        let all = created.into_iter().chain(updated.into_iter().map(|(user, _)| user));
+        state.users.extend(all.map(|user| (user.username.clone(), user)));
+        state.audit.extend(audit);
+        Ok(())
+    }
+
     async fn client(&self, client_id: &str) -> StoreResult<Option<Client>> {
         Ok(self.up()?.clients.get(client_id).cloned())
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Auth,
     accounts::{AccountError, Editor},
-    users::{NewUser, UserPatch, differences, may_grant, patched, record},
+    users::{NewUser, UserPatch, differences, is_admin, may_grant, may_touch, patched, record},
 };
 use crate::{
     domain::{
@@ -69,24 +69,21 @@ impl Auth {
         dry_run: bool,
     ) -> Result<UserImport, AccountError> {
         let _one_at_a_time = self.changes.lock().await;
-        let mut known = self.everybody().await?;
+        let everybody = self.everybody().await?;
+        let mut roll = Roll { admins: everybody.values().filter(|user| is_admin(user)).count(), known: everybody };
         let mut report = UserImport::default();
         let mut seen = BTreeSet::new();
         let (mut created, mut updated) = (Vec::new(), Vec::new());
         for row in rows {
             let line = row.line;
-            let checked = check(row, places, by).and_then(|new| {
+            let placed = check(row, places, by).and_then(|new| {
                 if seen.insert(new.username.clone()) {
-                    Ok(new)
+                    roll.place(new, by)
                 } else {
-                    Err("the username stands in an earlier row too".to_owned())
+                    Err("the username stands in an earlier row too; keep one".to_owned())
                 }
             });
-            let result = match checked {
-                Ok(new) => self.place_row(new, &mut known, by).await,
-                Err(why) => Err(why),
-            };
-            match result {
+            match placed {
                 Ok(Row::New(user)) => created.push(user),
                 Ok(Row::Changed { was, user }) => updated.push((was, user)),
                 Ok(Row::Same) => report.unchanged += 1,
@@ -94,29 +91,10 @@ impl Auth {
             }
         }
         (report.created, report.updated) = (created.len() as u64, updated.len() as u64);
-        if !dry_run {
+        if !dry_run && report.created + report.updated > 0 {
             self.write_rows(created, updated, by).await?;
         }
         Ok(report)
-    }
-
-    async fn place_row(&self, new: NewUser, known: &mut BTreeMap<Username, User>, by: &Editor) -> Result<Row, String> {
-        let Some(was) = known.remove(&new.username) else {
-            return record(new).map(Row::New).map_err(|why| why.to_string());
-        };
-        let patch = UserPatch {
-            name: Some(new.name),
-            roles: Some(new.roles),
-            wards: Some(new.wards),
-            pharmacies: Some(new.pharmacies),
-            ..UserPatch::default()
-        };
-        let user = patched(&was, patch).map_err(|why| why.to_string())?;
-        if user == was {
-            return Ok(Row::Same);
-        }
-        self.keeps_an_admin(&was, &user, by).await.map_err(|why| why.to_string())?;
-        Ok(Row::Changed { was, user })
     }
 
     async fn write_rows(
@@ -125,24 +103,15 @@ impl Auth {
         updated: Vec<(User, User)>,
         by: &Editor,
     ) -> Result<(), AccountError> {
-        if !created.is_empty() {
-            let entries = created
-                .iter()
-                .map(|user| {
-                    by.audit(
-                        "user",
-                        "user_created",
-                        user.username.as_str(),
-                        json!({ "import": true, "roles": user.roles }),
-                    )
-                })
-                .collect();
-            self.store.insert_users(created, entries).await?;
-        }
-        for (was, user) in updated {
-            let entry = by.audit("user", "user_changed", was.username.as_str(), differences(&was, &user));
-            self.store.update_user(user, was.generation, entry).await?;
-        }
+        let new = |user: &User| {
+            by.audit("user", "user_created", user.username.as_str(), json!({ "import": true, "roles": user.roles }))
+        };
+        let changed = |(was, user): &(User, User)| {
+            by.audit("user", "user_changed", was.username.as_str(), differences(was, user))
+        };
+        let entries = created.iter().map(new).chain(updated.iter().map(changed)).collect();
+        let updated = updated.into_iter().map(|(was, user)| (user, was.generation)).collect();
+        self.store.save_users(created, updated, entries).await?;
         self.refresh().await;
         Ok(())
     }
@@ -157,6 +126,39 @@ impl Auth {
                 return Ok(everybody);
             }
         }
+    }
+}
+
+/// Who is there already, and how many administrators would be left.
+struct Roll {
+    known: BTreeMap<Username, User>,
+    admins: usize,
+}
+
+impl Roll {
+    fn place(&mut self, new: NewUser, by: &Editor) -> Result<Row, String> {
+        let Some(was) = self.known.get(&new.username) else {
+            return record(new).map(Row::New).map_err(|why| why.to_string());
+        };
+        let patch = UserPatch {
+            name: Some(new.name),
+            roles: Some(new.roles),
+            wards: Some(new.wards),
+            pharmacies: Some(new.pharmacies),
+            ..UserPatch::default()
+        };
+        let user = patched(was, patch).map_err(|why| why.to_string())?;
+        if user == *was {
+            return Ok(Row::Same);
+        }
+        may_touch(was, by).map_err(|why| why.to_string())?;
+        if is_admin(was) && !is_admin(&user) {
+            if self.admins == 1 {
+                return Err(AccountError::LastAdmin.to_string());
+            }
+            self.admins -= 1;
+        }
+        Ok(Row::Changed { was: was.clone(), user })
     }
 }
 

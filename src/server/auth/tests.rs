@@ -452,6 +452,10 @@ async fn an_import_writes_the_good_rows_and_repeats_without_effect() {
     assert_eq!(done.rejected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
     let again = site.auth.import_users(rows, &places, &Editor::on_server(), false).await.unwrap();
     assert_eq!((again.created, again.updated, again.unchanged), (0, 0, 1));
+    site.user("second", Role::Admin).await;
+    let both = vec![row(2, "root", "nurse", "UTI"), row(3, "second", "nurse", "UTI")];
+    let done = site.auth.import_users(both, &places, &Editor::on_server(), false).await.unwrap();
+    assert_eq!((done.updated, done.rejected.len()), (1, 1), "a list cannot remove every administrator");
     let user = site.auth.user("ana").await.unwrap();
     assert!(user.must_change_password && user.password_hash.is_none());
 }

@@ -171,7 +171,7 @@ impl Auth {
     }
 
     /// Refuses a change of an administrator by somebody who is none, and one that would leave nobody to administer.
-    pub(super) async fn keeps_an_admin(&self, was: &User, user: &User, by: &Editor) -> Result<(), AccountError> {
+    async fn keeps_an_admin(&self, was: &User, user: &User, by: &Editor) -> Result<(), AccountError> {
         may_touch(was, by)?;
         may_grant(&user.roles, by)?;
         if is_admin(was) && !is_admin(user) && !self.has_admin_beside(Some(was.id)).await? {
@@ -189,12 +189,12 @@ impl Auth {
     }
 }
 
-fn is_admin(user: &User) -> bool {
+pub(super) fn is_admin(user: &User) -> bool {
     !user.disabled && user.roles.contains(&Role::Admin)
 }
 
 /// An administrator's account is touched by administrators only: resetting its password would be taking it over.
-fn may_touch(user: &User, by: &Editor) -> Result<(), AccountError> {
+pub(super) fn may_touch(user: &User, by: &Editor) -> Result<(), AccountError> {
     if by.may_admin || !user.roles.contains(&Role::Admin) { Ok(()) } else { Err(AccountError::AdminOnly) }
 }
 

@@ -51,6 +51,21 @@ impl IdentityStore for SqliteStore {
             .await
     }
 
+    async fn save_users(
+        &self,
+        created: Vec<User>,
+        updated: Vec<(User, u64)>,
+        audit: Vec<AuditEntry>,
+    ) -> StoreResult<()> {
+        self.writer
+            .write(move |conn| {
+                created.iter().try_for_each(|user| insert_user(conn, user))?;
+                updated.iter().try_for_each(|(user, generation_was)| update_user(conn, user, *generation_was))?;
+                audit.iter().try_for_each(|entry| append(conn, entry))
+            })
+            .await
+    }
+
     async fn client(&self, client_id: &str) -> StoreResult<Option<Client>> {
         let client_id = client_id.to_owned();
         self.readers.read(move |conn| one_body(conn, "SELECT body FROM clients WHERE client_id = ?1", &client_id)).await

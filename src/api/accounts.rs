@@ -1,0 +1,291 @@
+//! Wire types of users, clients, service accounts and the audit log. A secret stands in exactly one of them, where it is shown once.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+#[cfg(feature = "server")]
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::{
+    code::{PharmacyCode, Username, WardCode},
+    reason::Role,
+};
+
+/// A user as administrators see them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct UserView {
+    /// Identity; the username may change, this does not.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = "uuid"))]
+    pub id: Uuid,
+    /// Login name in its canonical form: NFC, lower case.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "joana"))]
+    pub username: Username,
+    /// Name as people read it.
+    #[cfg_attr(feature = "server", schema(example = "Joana Prado"))]
+    pub name: String,
+    /// Roles.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Role>))]
+    pub roles: BTreeSet<Role>,
+    /// Codes of the wards that they work for.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<String>))]
+    pub wards: BTreeSet<WardCode>,
+    /// Codes of the pharmacies that they work in.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<String>))]
+    pub pharmacies: BTreeSet<PharmacyCode>,
+    /// May neither sign in nor act.
+    pub disabled: bool,
+    /// Must choose a password at the next sign-in.
+    pub must_change_password: bool,
+    /// A password was set.
+    pub has_password: bool,
+    /// Created when.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+/// A user to create.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateUser {
+    /// Login name.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "joana"))]
+    pub username: Username,
+    /// Name as people read it.
+    #[cfg_attr(feature = "server", schema(example = "Joana Prado"))]
+    pub name: String,
+    /// Roles, at least one; `service` is not a person's.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Role>))]
+    pub roles: BTreeSet<Role>,
+    /// Codes of wards.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = Vec<String>))]
+    pub wards: BTreeSet<WardCode>,
+    /// Codes of pharmacies.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = Vec<String>))]
+    pub pharmacies: BTreeSet<PharmacyCode>,
+    /// First password, to be changed at the first sign-in; without one nobody can sign in until one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+/// What to change about a user; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PatchUser {
+    /// Name as people read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Roles, in place of those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<Role>>))]
+    pub roles: Option<BTreeSet<Role>>,
+    /// Wards, in place of those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub wards: Option<BTreeSet<WardCode>>,
+    /// Pharmacies, in place of those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub pharmacies: Option<BTreeSet<PharmacyCode>>,
+    /// Locks the user out, or lets them in again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// Must choose a password at the next sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must_change_password: Option<bool>,
+}
+
+/// A temporary password for somebody else.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResetPassword {
+    /// At least 8 characters, at most 512 bytes; to be changed at the next sign-in.
+    pub password: String,
+}
+
+/// A new password of one's own.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The one in force.
+    pub current_password: String,
+    /// At least 8 characters, at most 512 bytes.
+    pub new_password: String,
+}
+
+macro_rules! shows_no_secret {
+    ($($name:ident),+) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+shows_no_secret!(CreateUser, ResetPassword, ChangePassword, ServiceAccountSecret);
+
+/// Who the token belongs to, and what it may do now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct Whoami {
+    /// Login name, or the client id of a service account.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "joana"))]
+    pub username: Username,
+    /// Name as people read it.
+    pub name: String,
+    /// Roles in force.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Role>))]
+    pub roles: BTreeSet<Role>,
+    /// Wards within reach; `null` is all.
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub wards: Option<BTreeSet<WardCode>>,
+    /// Pharmacies within reach; `null` is all.
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub pharmacies: Option<BTreeSet<PharmacyCode>>,
+    /// What the token may be used for now.
+    pub scopes: Vec<String>,
+    /// The client that the token was issued to.
+    pub client_id: String,
+    /// When the token dies.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub expires_at: Timestamp,
+}
+
+/// An OAuth2 client: an app or a service account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct ClientView {
+    /// `client_id`.
+    #[cfg_attr(feature = "server", schema(example = "his-bridge"))]
+    pub client_id: String,
+    /// Name as people read it.
+    pub name: String,
+    /// True for a service account.
+    pub service: bool,
+    /// Exact redirect URIs of an app.
+    pub redirect_uris: Vec<String>,
+    /// Scopes that it may ask for.
+    pub scopes: BTreeSet<String>,
+    /// Wards that a service account reads by itself; `null` is all.
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub wards: Option<BTreeSet<WardCode>>,
+    /// Gets no tokens.
+    pub disabled: bool,
+    /// Created when.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+/// A public app to register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateClient {
+    /// `client_id`: 3 to 64 lower-case letters, digits, `-`, `_`, `.`.
+    #[cfg_attr(feature = "server", schema(example = "nurse-app"))]
+    pub client_id: String,
+    /// Name as people read it.
+    pub name: String,
+    /// Exact redirect URIs: https, http on a loopback address, or the app's own scheme.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+}
+
+/// A service account to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateServiceAccount {
+    /// `client_id`; drawn where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(example = "his-bridge"))]
+    pub client_id: Option<String>,
+    /// Name as people read it.
+    pub name: String,
+    /// What it may do, at least one.
+    #[cfg_attr(feature = "server", schema(example = json!(["tickets:read", "tickets:write", "tickets:delegate"])))]
+    pub scopes: BTreeSet<String>,
+    /// Wards that it reads by itself; left out or `null` is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub wards: Option<BTreeSet<WardCode>>,
+}
+
+/// What to change about a service account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PatchServiceAccount {
+    /// Locks it out and kills its tokens, or lets it in again.
+    pub disabled: bool,
+}
+
+/// A service account with its secret, which is shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct ServiceAccountSecret {
+    /// The account.
+    #[serde(flatten)]
+    pub account: ClientView,
+    /// Its secret: keep it now, it cannot be read again.
+    pub client_secret: String,
+}
+
+/// A line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct AuditView {
+    /// When.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// `auth`, `reference`, `user`, `client`, `ticket` or `admin`.
+    #[cfg_attr(feature = "server", schema(example = "auth"))]
+    pub kind: String,
+    /// What happened.
+    #[cfg_attr(feature = "server", schema(example = "token_issued"))]
+    pub action: String,
+    /// Who did it; `null` where nobody is known.
+    pub actor: Option<String>,
+    /// About whom or what.
+    pub subject: Option<String>,
+    /// Particulars.
+    #[cfg_attr(feature = "server", schema(value_type = Object))]
+    pub detail: serde_json::Value,
+}
+
+/// A token as the token endpoint gives it (RFC 6749 §5.1).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct TokenAnswer {
+    /// The access token.
+    pub access_token: String,
+    /// Always `Bearer`.
+    #[cfg_attr(feature = "server", schema(example = "Bearer"))]
+    pub token_type: String,
+    /// Seconds that it lives.
+    #[cfg_attr(feature = "server", schema(example = 600))]
+    pub expires_in: i64,
+    /// What it was issued for.
+    #[cfg_attr(feature = "server", schema(example = "tickets:read tickets:write"))]
+    pub scope: String,
+}
+shows_no_secret!(TokenAnswer);
+
+/// An error of the token endpoint (RFC 6749 §5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct TokenProblem {
+    /// The code.
+    #[cfg_attr(feature = "server", schema(example = "invalid_client"))]
+    pub error: String,
+    /// What was wrong, for developers.
+    pub error_description: String,
+}
