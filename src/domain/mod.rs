@@ -15,3 +15,6 @@ pub mod reason;
 pub mod refusal;
 pub mod text;
 pub mod ticket;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! Tests of the decision as users would notice it: who may do what, when, and what is refused with which code.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod asking;
+mod delivering;
+mod pausing;
+mod permissions;
+mod picking;
+mod queueing;
+mod sequences;
+mod support;
+mod transitions;
