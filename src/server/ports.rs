@@ -691,4 +691,6 @@ pub trait IdentityStore: Send + Sync {
     async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>>;
     /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `site_name`, `time_zone`.
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String>;
+    /// A setting that was fixed before.
+    async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
 }

@@ -205,4 +205,8 @@ impl IdentityStore for FakeStore {
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String> {
         Ok(self.up()?.settings.entry(name.to_owned()).or_insert_with(|| value.to_owned()).clone())
     }
+
+    async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
+        Ok(self.up()?.settings.get(name).cloned())
+    }
 }

@@ -103,6 +103,9 @@ pub enum UserTokenError {
     /// May not act.
     #[error("the user {0:?} is disabled; enable them first")]
     Disabled(String),
+    /// Tokens name the server that issues them, which is not known yet.
+    #[error("the server has never been started on this data; start it once, then ask again")]
+    NeverStarted,
     /// Zero, negative or too long.
     #[error("a token lives from 1 second to 24 hours; choose another --ttl")]
     Ttl,
@@ -159,6 +162,9 @@ impl Auth {
         if ttl < SignedDuration::from_secs(1) || ttl > USER_TOKEN_TTL_MAX {
             return Err(UserTokenError::Ttl);
         }
+        if self.issuer.is_none() {
+            return Err(UserTokenError::NeverStarted);
+        }
         let no_user = || UserTokenError::NoUser(username.chars().take(64).collect());
         let name: Username = username.parse().map_err(|_| no_user())?;
         let user = self.store.user(&name).await?.ok_or_else(no_user)?;
@@ -179,9 +185,9 @@ impl Auth {
     ) -> Result<Issued, TokenError> {
         let now = Timestamp::now().as_second();
         let claims = Claims {
-            iss: self.issuer.clone(),
+            iss: self.issuer().to_owned(),
             sub: subject.id.0,
-            aud: tokens::audience(&self.issuer),
+            aud: tokens::audience(self.issuer()),
             exp: now + ttl.as_secs(),
             iat: now,
             nbf: None,

@@ -152,7 +152,8 @@ impl Principal {
 /// The authentication service of one node.
 pub struct Auth {
     store: Arc<dyn IdentityStore>,
-    issuer: String,
+    /// `None` only beside a store whose server was never started.
+    issuer: Option<String>,
     /// Where this node is reached now; endpoints in the metadata follow it, the issuer does not.
     endpoints: RwLock<String>,
     keys: KeyRing,
@@ -175,13 +176,30 @@ impl Auth {
     /// [`AuthStartError`] says what stands in the way.
     pub async fn open(store: Arc<dyn IdentityStore>, url: &PublicUrl) -> Result<Arc<Self>, AuthStartError> {
         let issuer = store.fix_setting("issuer", url.as_str()).await?;
-        let keys = KeyRing::open(store.as_ref(), Timestamp::now()).await?;
         clients::ensure_builtin(store.as_ref()).await?;
+        Self::over(store, Some(issuer), url.as_str()).await
+    }
+
+    /// Opens it for a verb on the server itself, beside a running server or before its first start, whose issuer it leaves to be fixed.
+    ///
+    /// # Errors
+    /// [`AuthStartError`] says what stands in the way.
+    pub async fn beside(store: Arc<dyn IdentityStore>) -> Result<Arc<Self>, AuthStartError> {
+        let issuer = store.setting("issuer").await?;
+        Self::over(store, issuer.clone(), issuer.as_deref().unwrap_or_default()).await
+    }
+
+    async fn over(
+        store: Arc<dyn IdentityStore>,
+        issuer: Option<String>,
+        endpoints: &str,
+    ) -> Result<Arc<Self>, AuthStartError> {
+        let keys = KeyRing::open(store.as_ref(), Timestamp::now()).await?;
         let snapshot = Snapshot::open(store.as_ref()).await?;
         Ok(Arc::new(Self {
             store,
             issuer,
-            endpoints: RwLock::new(url.as_str().to_owned()),
+            endpoints: RwLock::new(endpoints.to_owned()),
             keys,
             keys_reloaded: tokio::sync::Mutex::new(Instant::now()),
             snapshot,
@@ -217,10 +235,10 @@ impl Auth {
         }
     }
 
-    /// The issuer, fixed for ever.
+    /// The issuer, fixed for ever; empty only beside a store whose server was never started.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.issuer.as_deref().unwrap_or_default()
     }
 
     /// Where the endpoints are reached now.
@@ -269,10 +287,10 @@ impl Auth {
     }
 
     async fn verify(&self, token: &str, now: Timestamp) -> Result<tokens::Claims, AuthError> {
-        match tokens::verify(&self.keys, &self.issuer, token, now) {
+        match tokens::verify(&self.keys, self.issuer(), token, now) {
             Err(BadToken::UnknownKey) => {
                 self.reload_keys(now).await;
-                Ok(tokens::verify(&self.keys, &self.issuer, token, now)?)
+                Ok(tokens::verify(&self.keys, self.issuer(), token, now)?)
             }
             other => Ok(other?),
         }
@@ -346,5 +364,7 @@ fn actor_of(authority: &Authority, client_id: &str, delegated: bool) -> Result<A
     })
 }
 
+#[cfg(test)]
+mod sqlite_tests;
 #[cfg(test)]
 mod tests;

@@ -497,3 +497,17 @@ async fn a_user_token_lives_at_most_a_day_and_is_audited() {
     assert!(site.store.actions().contains(&"token_issued".to_owned()));
     assert!(!format!("{:?}", site.store.state().audit).contains(&issued.access_token));
 }
+
+#[tokio::test]
+async fn a_verb_before_the_first_start_leaves_the_issuer_open() {
+    let store = Arc::new(FakeStore::default());
+    let port = || Arc::clone(&store) as Arc<dyn IdentityStore>;
+    let beside = Auth::beside(port()).await.unwrap();
+    beside.create_user(new_user("root", Role::Admin, Some(PASSWORD)), &Editor::on_server()).await.unwrap();
+    let minute = SignedDuration::from_mins(1);
+    assert!(matches!(beside.user_token("root", minute).await, Err(UserTokenError::NeverStarted)));
+    let server = Auth::open(port(), &"https://medreq.example.org".parse().unwrap()).await.unwrap();
+    assert_eq!(server.issuer(), "https://medreq.example.org");
+    let token = Auth::beside(port()).await.unwrap().user_token("root", minute).await.unwrap().access_token;
+    assert!(server.authenticate(&token, None).await.is_ok());
+}

@@ -166,6 +166,11 @@ impl IdentityStore for SqliteStore {
             })
             .await
     }
+
+    async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
+        let name = name.to_owned();
+        self.readers.read(move |conn| setting(conn, &name)).await
+    }
 }
 
 /// A setting as stored.

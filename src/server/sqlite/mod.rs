@@ -21,7 +21,6 @@ use std::{
 use uuid::Uuid;
 
 use self::{readers::Readers, writer::Writer};
-use super::ports::StoreResult;
 
 pub use self::open::{DATABASE_FILE, LOCK_FILE, OpenError, OpenMode};
 
@@ -61,15 +60,6 @@ impl SqliteStore {
     #[must_use]
     pub fn epoch(&self) -> Uuid {
         self.epoch
-    }
-
-    /// A setting that was fixed before; see [`IdentityStore::fix_setting`](super::ports::IdentityStore::fix_setting).
-    ///
-    /// # Errors
-    /// Where the store fails.
-    pub async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
-        let name = name.to_owned();
-        self.readers.read(move |conn| identity::setting(conn, &name)).await
     }
 }
 
