@@ -26,7 +26,8 @@ type Changes = Result<Vec<Change>, Refusal>;
 
 /// Decides a command on a ticket (`None` where there is none yet) as its actor, at the log's time.
 ///
-/// All events of one command carry the ticket's next version; a comment carries the present one.
+/// All events of one command carry the ticket's next version; a comment carries the present one. Without an `expected`
+/// version none is checked: that a change must name one is the edge's rule.
 ///
 /// # Errors
 /// The first [`Refusal`] in this order: the ticket exists, the role, the place, `already_claimed`, the version, the

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::support::{
-    CANCEL, DISPATCH, Desk, REJECT, RETURN, comment, hold, lot, pick, reassign, receipt, receive, transfer, who,
+    CANCEL, DIPYRONE, DISPATCH, Desk, REJECT, RETURN, comment, create, facts, hold, lot, pick, reassign, receipt,
+    receive, transfer, who,
 };
 use crate::domain::{
     command::{Amend, Command, CommandName},
+    control_class::Classification,
     permission::may_ever,
-    reason::{HoldReason, Priority, Role},
+    reason::{HoldReason, Kind, Priority, Role},
     refusal::{Category, RefusalCode},
     ticket::Version,
 };
@@ -87,7 +89,7 @@ fn whoever_is_nurse_and_technician_passes_by_either_side() {
 
 #[test]
 fn the_desk_of_the_pharmacy_asks_for_its_own_wards_only() {
-    let order: Command = super::support::create(crate::domain::reason::Kind::Refill, &[("DIPI-1G", "1")]).into();
+    let order: Command = create(Kind::Refill, &[(DIPYRONE, "1")]).into();
     for name in ["nina", "carla", "tom", "paul"] {
         Desk::new().does(name, order.clone());
     }
@@ -126,9 +128,9 @@ fn a_nurse_or_the_technician_who_stocked_it_confirms_the_receipt() {
     desk.refuses("nurse-elsewhere", all.clone(), RefusalCode::NotYourPlace);
     desk.clone().does("carla", all.clone());
     desk.clone().does("nina", RETURN);
-    desk.facts.items[1].classification = crate::domain::control_class::Classification::Unreviewed;
+    desk.facts.items[1].classification = Classification::Unreviewed;
     desk.refuses("tess", all.clone(), RefusalCode::RoleNotAllowed);
-    desk.facts = super::support::facts();
+    desk.facts = facts();
     desk.does("tess", all);
 }
 

@@ -5,7 +5,7 @@ use super::support::{
 };
 use crate::domain::{
     command::{Amend, Command, PickLine},
-    control_class::Classification,
+    control_class::{Classification, ControlClass},
     event::Change,
     quantity::Quantity,
     reason::{Kind, Priority, ShortReason, Status},
@@ -163,7 +163,7 @@ fn passing_the_ticket_on_does_not_make_the_picker_a_second_person() {
 
 #[test]
 fn a_medication_that_became_controlled_or_is_unreviewed_counts_as_controlled() {
-    for classification in [Classification::Unreviewed, crate::domain::control_class::ControlClass::A1.into()] {
+    for classification in [Classification::Unreviewed, ControlClass::A1.into()] {
         let mut desk = picked_by("paul", DIPYRONE);
         desk.facts.items[1].classification = classification;
         desk.refuses("paul", Command::Ready, RefusalCode::SecondPersonRequired);

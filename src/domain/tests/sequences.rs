@@ -11,7 +11,7 @@ use proptest::{
 
 use super::support::{
     CANCEL, DIPYRONE, DISPATCH, Desk, GLUCOSE, MIDAZOLAM, REJECT, RESOLVE, RETURN, START, check_invariants, comment,
-    create, day, pick, q, reassign, receipt, receive, request, staff, transfer, who,
+    create, day, hold, pick, q, reassign, receipt, receive, request, staff, text, transfer, who,
 };
 use crate::domain::{
     apply::fold,
@@ -21,6 +21,7 @@ use crate::domain::{
     facts::PharmacyFact,
     quantity::Quantity,
     reason::{HoldReason, Kind, Priority, ShortReason, Status},
+    text::FreeText,
     ticket::{Ticket, Version},
 };
 
@@ -134,9 +135,7 @@ fn natural(kind: Kind, ticket: Option<&Ticket>, detour: u8, amounts: u8) -> (&'s
     let worker = assignee.copied().unwrap_or(if home { "tom" } else { "satellite" });
     let checker = if home { "petra" } else { "satellite" };
     match (ticket.status, detour % 16) {
-        (Status::Open | Status::Claimed | Status::Picked, 0) => {
-            (worker, super::support::hold(HoldReason::AwaitingWard))
-        }
+        (Status::Open | Status::Claimed | Status::Picked, 0) => (worker, hold(HoldReason::AwaitingWard)),
         (Status::Open, 1) => (checker, REJECT),
         (Status::Claimed, 1) => ("nina", CANCEL),
         (Status::Claimed, 2) => (worker, Command::Release),
@@ -271,11 +270,11 @@ fn random_sequences_reach_every_status_by_every_command() {
 #[test]
 fn the_hash_tells_states_apart_but_outlives_erased_texts() {
     let mut order = create(Kind::MissingDose, &[(DIPYRONE, "1")]);
-    order.note = Some(super::support::text("bed 4"));
+    order.note = Some(text("bed 4"));
     let desk = Desk::with(order);
     let mut ticket = desk.ticket().clone();
     let hash = ticket.state_hash();
-    ticket.for_each_text(&mut |text| *text = crate::domain::text::FreeText::Erased);
+    ticket.for_each_text(&mut |text| *text = FreeText::Erased);
     assert_eq!(ticket.state_hash(), hash);
     ticket.lines[0].quantity = q("2");
     assert_ne!(ticket.state_hash(), hash);

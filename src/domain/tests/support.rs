@@ -8,7 +8,7 @@ use crate::domain::{
     actor::{Actor, Person, Reach, UserId},
     apply::apply,
     code::PharmacyCode,
-    command::{Command, CountLine, Create, PickLine, ReceiveLine, RequestLine},
+    command::{AssistanceRequest, Command, CountLine, Create, PickLine, ReceiveLine, RequestLine},
     control_class::{Classification, ControlClass},
     decide::decide,
     event::{Change, Event},
@@ -132,10 +132,7 @@ pub(super) fn create(kind: Kind, lines: &[(&str, &str)]) -> Create {
         searched: vec![text("drawer")],
     };
     let count = CountLine { medication: DIPYRONE.parse().unwrap(), counted: Quantity::ZERO, expected: q("4") };
-    let assistance = crate::domain::command::AssistanceRequest {
-        text: text("drawer 3 is stuck"),
-        category: AssistanceCategory::Drawer,
-    };
+    let assistance = AssistanceRequest { text: text("drawer 3 is stuck"), category: AssistanceCategory::Drawer };
     Create {
         kind,
         ward: "UTI".parse().unwrap(),

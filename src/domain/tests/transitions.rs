@@ -2,7 +2,7 @@
 
 use super::support::{
     CANCEL, DIPYRONE, DISPATCH, Desk, REJECT, RESOLVE, RETURN, comment, create, hold, lot, pick, reassign, receipt,
-    receive, transfer,
+    receive, transfer, who,
 };
 use crate::domain::{
     command::{Amend, Command, CommandName},
@@ -104,7 +104,7 @@ fn every_command_leads_where_the_table_says_and_nowhere_else() {
             assert_eq!(desk.status(), status);
             for &name in CommandName::ALL {
                 let mut desk = desk.clone();
-                let outcome = desk.try_as(&super::support::who("eve"), &command(name));
+                let outcome = desk.try_as(&who("eve"), &command(name));
                 let case = format!("{kind} {status} (held from {held_from}): {name}");
                 let claimed_by_somebody = name == CommandName::Claim && desk.ticket().assignee.is_some();
                 match (leads_to(kind.is_supply(), status, held_from, name), outcome) {
