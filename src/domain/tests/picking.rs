@@ -171,6 +171,13 @@ fn a_medication_that_became_controlled_or_is_unreviewed_counts_as_controlled() {
 }
 
 #[test]
+fn a_line_that_was_controlled_when_asked_for_stays_so() {
+    let mut desk = picked_by("paul", MIDAZOLAM);
+    desk.facts.items[0].classification = Classification::NotControlled;
+    desk.refuses("paul", Command::Ready, RefusalCode::SecondPersonRequired);
+}
+
+#[test]
 fn policy_may_ask_for_a_second_person_by_priority() {
     let mut desk = picked_by("paul", DIPYRONE);
     desk.facts.policy.second_person_priorities = [Priority::Stat].into();

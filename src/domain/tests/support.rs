@@ -315,6 +315,11 @@ pub(super) fn check_invariants(ticket: &Ticket) {
             assert_eq!(arrived.is_some(), !line.supplied().is_zero());
         }
     }
+    assert_eq!(
+        ticket.target.is_some(),
+        ticket.missing_dose.is_none(),
+        "a missing dose has no target but its dose time"
+    );
     assert_eq!(ticket.status == Status::OnHold, ticket.hold.is_some());
     if ticket.status == Status::Open {
         assert!(ticket.assignee.is_none() && !ticket.has_picks());
