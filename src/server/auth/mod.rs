@@ -32,8 +32,13 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::{
-    audit::FailureBudget, keys::KeyRing, passwords::Passwords, scopes::scopes_of_roles, snapshot::Snapshot,
-    throttle::Throttle, tokens::BadToken,
+    audit::FailureBudget,
+    keys::KeyRing,
+    passwords::Passwords,
+    scopes::scopes_of_roles,
+    snapshot::Snapshot,
+    throttle::Throttle,
+    tokens::{BadToken, VerifiedTokens},
 };
 pub use self::{issuer::PublicUrl, scopes::Scope};
 use crate::{
@@ -159,6 +164,7 @@ pub struct Auth {
     keys: KeyRing,
     keys_reloaded: tokio::sync::Mutex<Instant>,
     snapshot: Snapshot,
+    verified: VerifiedTokens,
     passwords: Passwords,
     throttle: Throttle,
     failures: FailureBudget,
@@ -203,6 +209,7 @@ impl Auth {
             keys,
             keys_reloaded: tokio::sync::Mutex::new(Instant::now()),
             snapshot,
+            verified: VerifiedTokens::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),
             failures: FailureBudget::default(),
@@ -274,7 +281,7 @@ impl Auth {
         let own = Principal {
             actor: actor_of(&authority, &claims.client_id, false)?,
             scopes,
-            client_id: claims.client_id,
+            client_id: claims.client_id.clone(),
             subject: authority.id,
             token_expires_at: Timestamp::from_second(claims.exp).map_err(|_| AuthError::InvalidToken)?,
             service,
@@ -286,11 +293,11 @@ impl Auth {
         }
     }
 
-    async fn verify(&self, token: &str, now: Timestamp) -> Result<tokens::Claims, AuthError> {
-        match tokens::verify(&self.keys, self.issuer(), token, now) {
+    async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<tokens::Claims>, AuthError> {
+        match self.verified.verify(&self.keys, self.issuer(), token, now) {
             Err(BadToken::UnknownKey) => {
                 self.reload_keys(now).await;
-                Ok(tokens::verify(&self.keys, self.issuer(), token, now)?)
+                Ok(self.verified.verify(&self.keys, self.issuer(), token, now)?)
             }
             other => Ok(other?),
         }

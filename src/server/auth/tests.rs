@@ -135,6 +135,16 @@ async fn disabling_and_a_new_password_kill_tokens() {
 }
 
 #[tokio::test]
+async fn a_token_seen_before_still_expires() {
+    let site = site().await;
+    site.user("joana", Role::Nurse).await;
+    let token = site.auth.user_token("joana", SignedDuration::from_secs(5)).await.unwrap().access_token;
+    assert!(site.auth.authenticate(&token, None).await.is_ok());
+    let later = Timestamp::now() + SignedDuration::from_secs(6);
+    assert_eq!(site.auth.authenticate_at(&token, None, later).await, Err(AuthError::TokenExpired));
+}
+
+#[tokio::test]
 async fn while_the_store_is_away_the_last_snapshot_stays_in_force_and_nothing_is_issued() {
     let site = site().await;
     site.user("joana", Role::Nurse).await;

@@ -1,11 +1,13 @@
 //! Access tokens (RFC 9068): their claims, signing and verification. Never decides what a token may be used for.
 
+use std::{sync::Arc, time::Duration};
+
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{AuthError, keys::KeyRing};
+use super::{AuthError, keys::KeyRing, secrets};
 
 /// Longest token that is looked at, in bytes.
 pub const TOKEN_MAX_BYTES: usize = 4_096;
@@ -112,6 +114,39 @@ pub(super) fn verify(keys: &KeyRing, issuer: &str, token: &str, now: Timestamp) 
         return Err(BadToken::Invalid);
     }
     Ok(claims)
+}
+
+/// Tokens whose signature was checked a moment ago: a client sends the same one with each request. Times are checked every time.
+pub(super) struct VerifiedTokens(moka::sync::Cache<[u8; 32], Arc<Claims>>);
+
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        // A key that is taken out of use stops to be believed within this time.
+        Self(moka::sync::Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(30)).build())
+    }
+}
+
+impl VerifiedTokens {
+    /// As [`verify`].
+    pub(super) fn verify(
+        &self,
+        keys: &KeyRing,
+        issuer: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Arc<Claims>, BadToken> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(BadToken::Invalid);
+        }
+        let digest = secrets::hash(token);
+        if let Some(claims) = self.0.get(&digest) {
+            check_times(&claims, now.as_second())?;
+            return Ok(claims);
+        }
+        let claims = Arc::new(verify(keys, issuer, token, now)?);
+        self.0.insert(digest, Arc::clone(&claims));
+        Ok(claims)
+    }
 }
 
 fn is_access_token(typ: &str) -> bool {
