@@ -8,6 +8,7 @@ pub mod control_class;
 pub mod decide;
 pub mod event;
 pub mod facts;
+pub mod gtin;
 pub mod number;
 pub mod permission;
 pub mod quantity;
