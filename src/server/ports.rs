@@ -116,6 +116,7 @@ pub struct StoredOutcome {
 
 /// What a submission learned within its deadline.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made per request and taken apart at once")]
 pub enum Submitted {
     /// Decided, now or by an earlier attempt with the same key and body.
     Done(StoredOutcome),

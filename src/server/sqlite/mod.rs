@@ -2,14 +2,21 @@
 
 mod convert;
 mod error;
+mod events;
+mod facts;
 mod identity;
+mod list;
 mod medications;
 mod open;
 pub mod owner;
+mod pipeline;
 mod readers;
 mod reference;
+mod rows;
 mod schema;
 mod sealing;
+mod tickets;
+mod verify;
 mod words;
 mod writer;
 
@@ -22,7 +29,10 @@ use uuid::Uuid;
 
 use self::{readers::Readers, writer::Writer};
 
-pub use self::open::{DATABASE_FILE, LOCK_FILE, OpenError, OpenMode};
+pub use self::{
+    open::{DATABASE_FILE, LOCK_FILE, OpenError, OpenMode},
+    verify::Proof,
+};
 
 /// A data directory, open. Dropping it finishes the writes that wait, then lets go of the lock.
 pub struct SqliteStore {
@@ -65,3 +75,5 @@ impl SqliteStore {
 
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Users, clients, links, keys, audit: every write with its audit entry, every condition kept.
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::{Ports, code, person, user};
+use crate::{
+    domain::{actor::Reach, reason::Role},
+    server::ports::{AuditEntry, AuditQuery, Client, SigningKey, StoreError},
+};
+
+fn entry(action: &str) -> AuditEntry {
+    AuditEntry {
+        at: Timestamp::UNIX_EPOCH,
+        kind: "user".to_owned(),
+        action: action.to_owned(),
+        actor: Some("root".to_owned()),
+        subject: None,
+        detail: json!({"n": 1}),
+    }
+}
+
+async fn audited(ports: &Ports) -> u64 {
+    ports.identity.audit_entries(AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap().total.unwrap()
+}
+
+fn client(client_id: &str) -> Client {
+    Client {
+        client_id: client_id.to_owned(),
+        id: person(client_id).id,
+        name: "HIS".to_owned(),
+        service: true,
+        secret_hash: Some("h".to_owned()),
+        redirect_uris: vec![],
+        scopes: ["tickets:read".to_owned()].into(),
+        wards: None,
+        disabled: false,
+        generation: 0,
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+pub(crate) async fn users_are_inserted_once_and_updated_by_generation(ports: Ports) {
+    ports.open_hospital().await;
+    let mut ana = user("ana", Role::Nurse);
+    ana.wards = [code("UTI")].into();
+    ports.identity.insert_users(vec![ana.clone()], vec![entry("user_created")]).await.unwrap();
+    assert_eq!(ports.identity.user(&ana.username).await.unwrap(), Some(ana.clone()));
+
+    // One bad row undoes the whole import, its audit included.
+    let again = vec![user("bia", Role::Pharmacist), ana.clone()];
+    let taken = ports.identity.insert_users(again, vec![entry("user_created")]).await;
+    assert!(matches!(taken, Err(StoreError::Exists { what: "user", .. })), "{taken:?}");
+    let mut lost = user("bia", Role::Pharmacist);
+    lost.pharmacies = [code("NOWHERE")].into();
+    let missing = ports.identity.insert_users(vec![lost], vec![entry("user_created")]).await;
+    assert!(matches!(missing, Err(StoreError::Missing { what: "pharmacy", .. })), "{missing:?}");
+    assert_eq!((ports.identity.user(&code("bia")).await.unwrap(), audited(&ports).await), (None, 1));
+
+    let updates = (0..5_u32).map(|n| {
+        let changed = crate::server::ports::User { generation: 1, name: format!("Ana {n}"), ..ana.clone() };
+        ports.identity.update_user(changed, 0, entry("user_changed"))
+    });
+    let results = join_all(updates).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "one of the racing updates wins");
+    assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(StoreError::Changed))));
+    let unknown = ports.identity.update_user(user("bia", Role::Pharmacist), 0, entry("user_changed")).await;
+    assert!(matches!(unknown, Err(StoreError::Missing { what: "user", .. })), "{unknown:?}");
+
+    let rest = ["bia", "carl", "davi"].map(|name| user(name, Role::Pharmacist)).to_vec();
+    ports.identity.insert_users(rest, vec![]).await.unwrap();
+    let first = ports.identity.users(3, None).await.unwrap();
+    assert_eq!((first.items.len(), first.total), (3, Some(4)));
+    let last = ports.identity.users(3, first.next).await.unwrap();
+    assert_eq!((last.items[0].username.as_str(), last.next), ("davi", None));
+}
+
+pub(crate) async fn clients_and_users_have_authority(ports: Ports) {
+    ports.open_hospital().await;
+    let mut ana = user("ana", Role::Nurse);
+    ana.wards = [code("UTI")].into();
+    ports.identity.insert_users(vec![ana], vec![]).await.unwrap();
+    let his = client("his");
+    ports.identity.insert_client(his.clone(), entry("client_created")).await.unwrap();
+    let app = Client { service: false, ..client("app") };
+    ports.identity.insert_client(app, entry("client_created")).await.unwrap();
+    let taken = ports.identity.insert_client(his.clone(), entry("client_created")).await;
+    assert!(matches!(taken, Err(StoreError::Exists { what: "client", .. })), "{taken:?}");
+    assert_eq!(ports.identity.clients().await.unwrap().len(), 2);
+
+    let disabled = Client { disabled: true, generation: 1, ..his.clone() };
+    ports.identity.update_client(disabled.clone(), 0, entry("client_disabled")).await.unwrap();
+    let late = ports.identity.update_client(his, 0, entry("client_changed")).await;
+    assert!(matches!(late, Err(StoreError::Changed)), "{late:?}");
+    assert_eq!(ports.identity.client("his").await.unwrap(), Some(disabled));
+
+    let authorities = ports.identity.authorities().await.unwrap();
+    let of = |name: &str| authorities.iter().find(|authority| authority.username == name);
+    let nurse = of("ana").unwrap();
+    assert_eq!((&nurse.wards, &nurse.scopes), (&Reach::Only([code("UTI")].into()), &None));
+    let service = of("his").unwrap();
+    assert_eq!((&service.wards, service.disabled, service.generation), (&Reach::All, true, 1));
+    assert_eq!(service.roles, [Role::Service].into());
+    assert!(of("app").is_none(), "a public client is no subject");
+}
+
+pub(crate) async fn a_link_is_taken_once(ports: Ports) {
+    let now = Timestamp::UNIX_EPOCH;
+    let later = now.checked_add(SignedDuration::from_mins(10)).unwrap();
+    let subject = Some("ana".to_owned());
+    ports.identity.insert_link([1; 32], "reset", subject.clone(), later, entry("link_made")).await.unwrap();
+    assert_eq!(ports.identity.take_link([1; 32], "first_admin", now).await.unwrap(), None);
+    assert_eq!(ports.identity.take_link([1; 32], "reset", later).await.unwrap(), None);
+    let takes = join_all((0..5).map(|_| ports.identity.take_link([1; 32], "reset", now))).await;
+    let taken: Vec<_> = takes.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!(taken, [subject]);
+}
+
+pub(crate) async fn one_key_signs_per_algorithm(ports: Ports) {
+    let key = |kid: &str, algorithm: &str| SigningKey {
+        kid: kid.to_owned(),
+        algorithm: algorithm.to_owned(),
+        private_der: vec![1, 2, 3],
+        public_jwk: json!({"kid": kid}),
+        created_at: Timestamp::UNIX_EPOCH,
+        retired_at: None,
+    };
+    for (kid, algorithm) in [("a", "ES256"), ("b", "RS256"), ("c", "ES256")] {
+        ports.identity.insert_signing_key(key(kid, algorithm), entry("key_made")).await.unwrap();
+    }
+    let keys = ports.identity.signing_keys().await.unwrap();
+    let signing: Vec<_> = keys.iter().filter(|key| key.retired_at.is_none()).map(|key| key.kid.as_str()).collect();
+    assert_eq!((keys.len(), signing), (3, vec!["b", "c"]));
+    assert_eq!(keys[1], key("b", "RS256"));
+}
+
+pub(crate) async fn the_audit_log_pages_newest_first(ports: Ports) {
+    for n in 0..7 {
+        ports.identity.audit(entry(&format!("a{n}"))).await.unwrap();
+    }
+    ports.identity.audit(AuditEntry { kind: "auth".to_owned(), ..entry("token_issued") }).await.unwrap();
+    let mut query = AuditQuery { kind: Some("user".to_owned()), limit: 3, after: None };
+    let mut seen = vec![];
+    loop {
+        let page = ports.identity.audit_entries(query.clone()).await.unwrap();
+        assert_eq!(page.total, Some(7));
+        seen.extend(page.items.into_iter().map(|entry| entry.action));
+        match page.next {
+            None => break,
+            next => query.after = next,
+        }
+    }
+    assert_eq!(seen, ["a6", "a5", "a4", "a3", "a2", "a1", "a0"]);
+    query.after = Some("x".to_owned());
+    let bad = ports.identity.audit_entries(query).await;
+    assert!(matches!(bad, Err(StoreError::Missing { what: "cursor", .. })));
+}
+
+pub(crate) async fn a_setting_is_fixed_once(ports: Ports) {
+    let values = ["https://a", "https://b", "https://c"];
+    let fixed = join_all(values.map(|value| ports.identity.fix_setting("issuer", value))).await;
+    let first = fixed[0].as_ref().unwrap();
+    assert!(fixed.iter().all(|value| value.as_ref().unwrap() == first));
+    assert_eq!(&ports.identity.fix_setting("issuer", "https://d").await.unwrap(), first);
+    ports.identity.fix_setting("time_zone", "America/Sao_Paulo").await.unwrap();
+    let policy = ports.reference.policy().await.unwrap();
+    assert_eq!(policy.time_zone.iana_name(), Some("America/Sao_Paulo"));
+}

@@ -1,0 +1,59 @@
+//! What every adapter of the ports must do, written once: a suite of functions over the ports alone. It must never name an adapter.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod feed;
+mod hospital;
+mod identity;
+mod lists;
+mod pipeline;
+mod reference;
+mod texts;
+
+pub(crate) use self::{feed::*, hospital::*, identity::*, lists::*, pipeline::*, reference::*, texts::*};
+
+/// Declares a test for every function of the suite; `$ports` makes the ports of a new, empty adapter and what keeps them alive.
+macro_rules! contract_suite {
+    ($ports:path) => {
+        $crate::server::contract::contract_suite! { @each $ports;
+            one_create_has_one_ticket_and_one_answer,
+            one_key_sent_at_once_by_many_has_one_effect,
+            a_key_used_for_something_else_is_refused,
+            of_racing_claims_one_wins,
+            a_stale_command_learns_what_changed,
+            a_command_for_no_ticket_is_refused_for_good,
+            the_whole_way_from_request_to_delivery,
+            an_open_request_is_reported_until_it_ends,
+            a_missing_dose_meets_the_same_patient_only,
+            numbers_count_by_ward_without_gap,
+            an_identifier_belongs_to_one_ticket,
+            the_feed_has_no_gap_and_resumes_anywhere,
+            watchers_learn_of_commits,
+            time_never_goes_back,
+            erased_texts_are_gone_for_good,
+            every_page_is_reached_and_the_total_is_right,
+            filters_agree_with_a_naive_one,
+            search_ignores_case_and_accents_and_survives_any_text,
+            a_reader_sees_their_places_only,
+            cursors_are_bound_to_their_order,
+            counts_are_of_open_tickets,
+            reference_data_is_written_whole_or_not_at_all,
+            medications_are_found_by_words_and_scans,
+            users_are_inserted_once_and_updated_by_generation,
+            clients_and_users_have_authority,
+            a_link_is_taken_once,
+            one_key_signs_per_algorithm,
+            the_audit_log_pages_newest_first,
+            a_setting_is_fixed_once,
+        }
+    };
+    (@each $ports:path; $($test:ident,)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let (ports, _keep) = $ports();
+                $crate::server::contract::$test(ports).await;
+            }
+        )+
+    };
+}
+pub(crate) use contract_suite;

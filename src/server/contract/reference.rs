@@ -1,0 +1,88 @@
+//! Places and medications: written whole or not at all, found by words and by scans.
+
+use super::{Ports, cabinet, code, hospital, medication, pharmacy, ward};
+use crate::{
+    domain::{control_class::Classification, ticket::Identifier},
+    server::ports::{MedicationQuery, ReferenceChanges, StoreError},
+};
+
+pub(crate) async fn reference_data_is_written_whole_or_not_at_all(ports: Ports) {
+    ports.open_hospital().await;
+    let before = ports.reference.wards().await.unwrap();
+    let half = ReferenceChanges {
+        wards: vec![ward("NOVA", "CENTRAL")],
+        cabinets: vec![cabinet("X-01", "NOWHERE")],
+        ..ReferenceChanges::default()
+    };
+    let refused = ports.reference.change_reference(half).await;
+    assert!(matches!(&refused, Err(StoreError::Missing { what: "ward", key }) if key == "NOWHERE"), "{refused:?}");
+    assert_eq!(ports.reference.wards().await.unwrap(), before);
+
+    // The same again changes nothing; a record is replaced whole.
+    ports.open_hospital().await;
+    assert_eq!(ports.reference.wards().await.unwrap(), before);
+    let renamed = crate::server::ports::Pharmacy { name: "Nova".to_owned(), ..pharmacy("CENTRAL") };
+    let change = ReferenceChanges { pharmacies: vec![renamed.clone()], ..ReferenceChanges::default() };
+    ports.reference.change_reference(change).await.unwrap();
+    assert_eq!(ports.reference.pharmacies().await.unwrap()[0], renamed);
+
+    let (found, levels) = ports.reference.cabinet(&code("UTI-01")).await.unwrap().unwrap();
+    assert_eq!((found, levels.len()), (cabinet("UTI-01", "UTI"), 5));
+    let none = (code("UTI-01"), code("HEPARINA"), None);
+    let change = ReferenceChanges { par_levels: vec![none], ..ReferenceChanges::default() };
+    ports.reference.change_reference(change).await.unwrap();
+    let (_, levels) = ports.reference.cabinet(&code("UTI-01")).await.unwrap().unwrap();
+    assert_eq!(levels.len(), 4);
+    assert!(ports.reference.cabinet(&code("NONE")).await.unwrap().is_none());
+    assert_eq!(ports.reference.cabinets().await.unwrap().len(), hospital().cabinets.len());
+
+    let identifier = Identifier { system: "cnes".to_owned(), value: "1".to_owned() };
+    let named =
+        |name: &str| crate::server::ports::Ward { identifiers: vec![identifier.clone()], ..ward(name, "CENTRAL") };
+    let both = ReferenceChanges { wards: vec![named("UTI"), named("CM")], ..ReferenceChanges::default() };
+    let taken = ports.reference.change_reference(both).await;
+    assert!(matches!(taken, Err(StoreError::Exists { what: "identifier", .. })), "{taken:?}");
+    assert_eq!(ports.reference.policy().await.unwrap().time_zone, jiff::tz::TimeZone::UTC);
+}
+
+pub(crate) async fn medications_are_found_by_words_and_scans(ports: Ports) {
+    ports.open_hospital().await;
+    let mut boxed = medication("HEPARINA");
+    boxed.scan_codes = vec!["07891234567895".to_owned(), "0409-1890-01".to_owned()];
+    boxed.active = false;
+    let mut unreviewed = medication("DIPIRONA-500");
+    unreviewed.classification = Classification::Unreviewed;
+    unreviewed.group_key = Some("dipirona|500".to_owned());
+    let change = ReferenceChanges { medications: vec![boxed, unreviewed.clone()], ..ReferenceChanges::default() };
+    ports.reference.change_reference(change).await.unwrap();
+
+    let find = async |text: &str| {
+        let query = MedicationQuery { text: Some(text.to_owned()), limit: 50, ..MedicationQuery::default() };
+        let page = ports.reference.medications(query).await.unwrap();
+        assert_eq!(page.total, Some(page.items.len() as u64));
+        page.items.into_iter().map(|item| item.code.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(find("dipirôna").await, ["DIPIRONA-500"]);
+    assert_eq!(find("substancia mor").await, ["MORFINA-10"]);
+    assert_eq!(find("07891234567895").await, ["HEPARINA"]);
+    assert_eq!(find("0409189001").await, ["HEPARINA"]);
+    assert_eq!(find("0409-1890-01").await, ["HEPARINA"]);
+    assert_eq!(find("solucao").await.len(), 5);
+    for nothing in ["0789123456789", "\"", "%", "zzz"] {
+        assert_eq!(find(nothing).await, [""; 0], "{nothing:?}");
+    }
+
+    let list = async |active, unreviewed, after: Option<&str>, limit| {
+        let after = after.map(str::to_owned);
+        let query = MedicationQuery { active, unreviewed, limit, after, ..MedicationQuery::default() };
+        ports.reference.medications(query).await.unwrap()
+    };
+    assert_eq!(list(Some(false), None, None, 50).await.items[0].code, code("HEPARINA"));
+    assert_eq!(list(None, Some(true), None, 50).await.items, [unreviewed.clone()]);
+    let first = list(None, None, None, 3).await;
+    assert_eq!((first.items.len(), first.total), (3, Some(5)));
+    let rest = list(None, None, first.next.as_deref(), 3).await;
+    assert_eq!((rest.items.len(), rest.next), (2, None));
+    assert_eq!(ports.reference.medication(&code("DIPIRONA-500")).await.unwrap(), Some(unreviewed));
+    assert_eq!(ports.reference.all_medications().await.unwrap().len(), 5);
+}

@@ -1,0 +1,187 @@
+//! What a decision may look at beside the ticket, read inside the deciding transaction. Nothing here comes from a cache.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    convert::to_uuid,
+    error::unreadable,
+    events, identity, medications,
+    reference::policy,
+    rows::{destination, identifier_owner, patient_key},
+};
+use crate::{
+    domain::{
+        actor::Person,
+        code::{CabinetCode, MedicationCode, Username, WardCode},
+        command::{Amend, Command, Create},
+        facts::{CabinetFact, Facts, ItemFact, OpenRequest, PackFact, PharmacyFact, StaffFact, WardFact},
+        number::ticket_number,
+        quantity::Quantity,
+        ticket::{Ticket, TicketId},
+    },
+    server::ports::{Cabinet, Pharmacy, StoreResult, Submission, Ward},
+};
+
+/// Reads what the command needs, and no more.
+pub(super) fn gather(conn: &Connection, submission: &Submission, ticket: Option<&Ticket>) -> StoreResult<Facts> {
+    let mut facts = Facts {
+        policy: policy(conn)?,
+        ward: None,
+        cabinet: None,
+        items: Vec::new(),
+        open_requests: Vec::new(),
+        identifiers_taken: Vec::new(),
+        assignee: None,
+        pharmacy: None,
+        number: String::new(),
+        ticket_id: submission.ticket,
+        changes_since: Vec::new(),
+    };
+    if let (Some(ticket), Some(expected)) = (ticket, submission.expected)
+        && ticket.version != expected
+    {
+        facts.changes_since = events::changes_since(conn, ticket.id, expected)?;
+    }
+    match (&submission.command, ticket) {
+        (Command::Create(create), _) => for_create(conn, &mut facts, create)?,
+        (Command::Amend(amend), Some(ticket)) => for_amend(conn, &mut facts, ticket, amend)?,
+        (Command::Pick { .. } | Command::Ready | Command::Dispatch { .. } | Command::Receive { .. }, Some(ticket)) => {
+            let held = ticket.lines.iter().map(|line| &line.medication);
+            facts.items = items(conn, held, ticket.cabinet.as_ref())?;
+        }
+        (Command::Reassign { assignee }, _) => facts.assignee = staff(conn, assignee)?,
+        (Command::Transfer { pharmacy, .. }, _) => {
+            let found = identity::one_body(conn, "SELECT body FROM pharmacies WHERE code = ?1", pharmacy.as_str())?;
+            facts.pharmacy = found.map(|found: Pharmacy| PharmacyFact { code: found.code, active: found.active });
+        }
+        _ => {}
+    }
+    Ok(facts)
+}
+
+fn for_create(conn: &Connection, facts: &mut Facts, create: &Create) -> StoreResult<()> {
+    let ward = identity::one_body(conn, "SELECT body FROM wards WHERE code = ?1", create.ward.as_str())?;
+    facts.ward = ward.map(|ward: Ward| WardFact { code: ward.code, pharmacy: ward.pharmacy, active: ward.active });
+    if let Some(code) = &create.cabinet {
+        let cabinet = identity::one_body(conn, "SELECT body FROM cabinets WHERE code = ?1", code.as_str())?;
+        facts.cabinet = cabinet.map(|cabinet: Cabinet| CabinetFact {
+            code: cabinet.code,
+            ward: cabinet.ward,
+            active: cabinet.active,
+        });
+    }
+    let requested = create.lines.iter().map(|line| &line.medication);
+    let named: Vec<_> = requested.chain(create.counts.iter().map(|count| &count.medication)).collect();
+    facts.items = items(conn, named.iter().copied(), create.cabinet.as_ref())?;
+    let place = destination(&create.ward, create.cabinet.as_ref());
+    let patient = create.missing_dose.as_ref().map(|dose| &dose.patient_ref);
+    let patient = patient_key(conn, facts.ticket_id, &place, patient)?;
+    for medication in named {
+        let need = (place.as_str(), medication, patient.as_slice(), create.kind.is_supply());
+        facts.open_requests.extend(open_requests(conn, need, facts.ticket_id)?);
+    }
+    for identifier in &create.identifiers {
+        if identifier_owner(conn, &identifier.system, &identifier.value)?.is_some() {
+            facts.identifiers_taken.push(identifier.clone());
+        }
+    }
+    facts.number = ticket_number(&create.ward, last_number(conn, &create.ward)? + 1);
+    Ok(())
+}
+
+fn for_amend(conn: &Connection, facts: &mut Facts, ticket: &Ticket, amend: &Amend) -> StoreResult<()> {
+    let held = ticket.lines.iter().map(|line| &line.medication);
+    let named = amend.lines.iter().flatten().map(|line| &line.medication);
+    facts.items = items(conn, held.chain(named.clone()), ticket.cabinet.as_ref())?;
+    let place = destination(&ticket.ward, ticket.cabinet.as_ref());
+    let patient = ticket.missing_dose.as_ref().map(|dose| &dose.patient_ref);
+    let patient = patient_key(conn, ticket.id, &place, patient)?;
+    for medication in named {
+        let need = (place.as_str(), medication, patient.as_slice(), ticket.kind.is_supply());
+        facts.open_requests.extend(open_requests(conn, need, ticket.id)?);
+    }
+    Ok(())
+}
+
+fn items<'a>(
+    conn: &Connection,
+    codes: impl Iterator<Item = &'a MedicationCode>,
+    cabinet: Option<&CabinetCode>,
+) -> StoreResult<Vec<ItemFact>> {
+    let mut items: Vec<ItemFact> = Vec::new();
+    for code in codes {
+        if items.iter().any(|item| item.code == *code) {
+            continue;
+        }
+        let Some(medication) = medications::find(conn, code)? else {
+            continue;
+        };
+        items.push(ItemFact {
+            code: medication.code,
+            name: medication.name,
+            unit: medication.unit,
+            classification: medication.classification,
+            active: medication.active,
+            packs: medication.packs.into_iter().map(|pack| PackFact { unit: pack.unit, factor: pack.factor }).collect(),
+            par_max: cabinet.map(|cabinet| par_max(conn, cabinet, code)).transpose()?.flatten(),
+        });
+    }
+    Ok(items)
+}
+
+fn par_max(conn: &Connection, cabinet: &CabinetCode, code: &MedicationCode) -> StoreResult<Option<Quantity>> {
+    let max: Option<String> = conn
+        .prepare_cached("SELECT max FROM par_levels WHERE cabinet = ?1 AND medication = ?2")?
+        .query_row((cabinet.as_str(), code.as_str()), |row| row.get(0))
+        .optional()?;
+    max.map(|max| max.parse().map_err(|_| unreadable("par level"))).transpose()
+}
+
+fn open_requests(
+    conn: &Connection,
+    (place, medication, patient, supply): (&str, &MedicationCode, &[u8], bool),
+    own: TicketId,
+) -> StoreResult<Vec<OpenRequest>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT t.id, t.number FROM open_lines l JOIN tickets t ON t.row = l.ticket
+         WHERE l.destination = ?1 AND l.medication = ?2 AND l.patient = ?3 AND l.supply = ?4 AND t.id <> ?5
+         ORDER BY t.row",
+    )?;
+    let mut rows = statement.query((place, medication.as_str(), patient, supply, own.to_string()))?;
+    let mut met = Vec::new();
+    while let Some(row) = rows.next()? {
+        met.push(OpenRequest {
+            ticket: TicketId(to_uuid(&row.get::<_, String>(0)?)?),
+            number: row.get(1)?,
+            medication: medication.clone(),
+        });
+    }
+    Ok(met)
+}
+
+fn staff(conn: &Connection, username: &Username) -> StoreResult<Option<StaffFact>> {
+    let user = identity::find_user(conn, username)?;
+    Ok(user.map(|user| StaffFact {
+        person: Person { id: user.id, username: user.username, name: user.name },
+        roles: user.roles,
+        pharmacies: user.pharmacies,
+        active: !user.disabled,
+    }))
+}
+
+fn last_number(conn: &Connection, ward: &WardCode) -> StoreResult<u64> {
+    let last: Option<i64> = conn
+        .prepare_cached("SELECT last FROM ward_sequences WHERE ward = ?1")?
+        .query_row([ward.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(last.unwrap_or(0).cast_unsigned())
+}
+
+/// Uses up the number that [`gather`] gave to a create.
+pub(super) fn use_number(conn: &Connection, ward: &WardCode) -> StoreResult<()> {
+    conn.prepare_cached(
+        "INSERT INTO ward_sequences (ward, last) VALUES (?1, 1) ON CONFLICT (ward) DO UPDATE SET last = last + 1",
+    )?
+    .execute([ward.as_str()])?;
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Commands become outcomes here: append, decision and commit in one transaction. A command that has an outcome is never decided again.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{
+    SqliteStore,
+    convert::{from_millis, to_millis, to_uuid},
+    error::unreadable,
+    events, facts, rows,
+    sealing::{self, TextKey},
+    writer,
+};
+use crate::{
+    domain::{
+        actor::UserId,
+        apply::apply,
+        command::Command,
+        decide::decide,
+        event::Event,
+        ticket::{Ticket, TicketId},
+    },
+    server::ports::{
+        CommandId, Cursor, Outcome, Pipeline, RecordedEvent, StoreError, StoreResult, StoredOutcome, Submission,
+        SubmitError, Submitted,
+    },
+};
+
+/// Nothing is durable before the commit, so that there is no honest "pending": a shorter wait is stretched to this.
+const COMMIT_WITHIN: Duration = Duration::from_secs(10);
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[async_trait]
+impl Pipeline for SqliteStore {
+    async fn submit(&self, submission: Submission, wait: Duration) -> Result<Submitted, SubmitError> {
+        self.submit_at(submission, None, wait).await
+    }
+
+    async fn outcome(&self, id: CommandId) -> StoreResult<Option<StoredOutcome>> {
+        self.readers.read(move |conn| find_outcome(conn, id)).await
+    }
+
+    async fn head(&self) -> StoreResult<Cursor> {
+        let epoch = self.epoch;
+        self.readers.read(move |conn| Ok(Cursor { epoch, seq: events::head(conn)?.seq })).await
+    }
+
+    async fn tail(&self) -> StoreResult<Cursor> {
+        Ok(Cursor { epoch: self.epoch, seq: 0 })
+    }
+
+    async fn events_after(&self, seq: u64, limit: usize) -> StoreResult<Vec<RecordedEvent>> {
+        let epoch = self.epoch;
+        self.readers.read(move |conn| events::after(conn, epoch, seq, limit)).await
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.writer.watch()
+    }
+}
+
+impl SqliteStore {
+    /// As [`Pipeline::submit`], with the log's time given: for a demo's history and for commands that a restore appends again.
+    /// Time never goes back: an earlier one than the newest event's is that event's.
+    ///
+    /// # Errors
+    /// As [`Pipeline::submit`].
+    pub async fn submit_at(
+        &self,
+        submission: Submission,
+        at: Option<Timestamp>,
+        wait: Duration,
+    ) -> Result<Submitted, SubmitError> {
+        let answer = self
+            .writer
+            .try_write(move |conn| execute(conn, &submission, at))
+            .map_err(|writer::Refused| SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
+        match tokio::time::timeout(wait.max(COMMIT_WITHIN), answer).await {
+            Ok(Ok(Ok(Verdict::Done(outcome)))) => Ok(Submitted::Done(*outcome)),
+            Ok(Ok(Ok(Verdict::KeyReused))) => Err(SubmitError::KeyReused),
+            Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(Err(_)) => Err(SubmitError::Unknown("the store closed before it answered".to_owned())),
+            Err(_) => Err(SubmitError::Unknown("the write is taking long".to_owned())),
+        }
+    }
+}
+
+enum Verdict {
+    Done(Box<StoredOutcome>),
+    KeyReused,
+}
+
+fn execute(conn: &Connection, submission: &Submission, at: Option<Timestamp>) -> StoreResult<Verdict> {
+    if let Some(earlier) = find_outcome(conn, submission.command_id)? {
+        let same = earlier.body_hash == submission.body_hash;
+        return Ok(if same { Verdict::Done(Box::new(earlier)) } else { Verdict::KeyReused });
+    }
+    let before = rows::load(conn, submission.ticket)?;
+    check_identity(submission, before.as_ref().map(|stored| &stored.ticket))?;
+    let current = before.as_ref().map(|stored| &stored.ticket);
+    let facts = facts::gather(conn, submission, current)?;
+    let mut head = events::head(conn)?;
+    let at = stamp(at, &head)?;
+    let decided = decide(current, &facts, &submission.command, submission.expected, &submission.actor, at);
+    let outcome = match decided {
+        Err(refusal) => Outcome::Refused(refusal),
+        Ok(events) => Outcome::Applied(Box::new(record(conn, submission, before.as_ref(), events, &mut head)?)),
+    };
+    let stored = StoredOutcome {
+        body_hash: submission.body_hash,
+        actor: submission.actor.person.id,
+        command: submission.command.name(),
+        ticket: submission.ticket,
+        at,
+        outcome,
+    };
+    insert_outcome(conn, submission.command_id, &stored)?;
+    Ok(Verdict::Done(Box::new(stored)))
+}
+
+/// A create can never meet a ticket, for its id comes from the command's; and a ticket never changes ward.
+fn check_identity(submission: &Submission, ticket: Option<&Ticket>) -> StoreResult<()> {
+    let derived = || TicketId::derive(&submission.ward, submission.command_id.0);
+    let sound = match (&submission.command, ticket) {
+        (Command::Create(create), None) => submission.ticket == derived() && create.ward == submission.ward,
+        (Command::Create(_), Some(_)) => false,
+        (_, _) => true,
+    };
+    if sound { Ok(()) } else { Err(StoreError::Broken("a create does not carry its own ticket id".to_owned())) }
+}
+
+/// The log's time: whole milliseconds, never before the newest event's.
+fn stamp(at: Option<Timestamp>, head: &events::Head) -> StoreResult<Timestamp> {
+    let at = from_millis(to_millis(at.unwrap_or_else(Timestamp::now)))?;
+    Ok(head.at.map_or(at, |newest| at.max(newest)))
+}
+
+/// Folds the events and writes them with the state they lead to.
+fn record(
+    conn: &Connection,
+    submission: &Submission,
+    before: Option<&rows::Stored>,
+    decided: Vec<Event>,
+    head: &mut events::Head,
+) -> StoreResult<Ticket> {
+    let unsound = |error: &dyn std::fmt::Display| StoreError::Broken(format!("a decided event does not fold: {error}"));
+    let mut state = before.map(|stored| stored.ticket.clone());
+    let mut steps = Vec::with_capacity(decided.len());
+    for event in decided {
+        let after = apply(state, &event).map_err(|error| unsound(&error))?;
+        steps.push((event, after.clone()));
+        state = Some(after);
+    }
+    let after = state.ok_or_else(|| unsound(&"there is none"))?;
+    match before {
+        Some(stored) => rows::update(conn, stored, &after)?,
+        None => {
+            rows::insert(conn, submission.command_id, &after)?;
+            facts::use_number(conn, &after.ward)?;
+        }
+    }
+    steps.into_iter().try_for_each(|(event, after)| events::append(conn, head, event, &after))?;
+    Ok(after)
+}
+
+fn insert_outcome(conn: &Connection, id: CommandId, stored: &StoredOutcome) -> StoreResult<()> {
+    let mut outcome = stored.outcome.clone();
+    sealing::seal(conn, stored.ticket, &mut outcome)?;
+    conn.prepare_cached(
+        "INSERT INTO outcomes (command_id, body_hash, actor, command, ticket, at, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((
+        id.0.to_string(),
+        stored.body_hash,
+        stored.actor.0.to_string(),
+        stored.command.as_str(),
+        stored.ticket.to_string(),
+        to_millis(stored.at),
+        serde_json::to_string(&outcome)?,
+    ))?;
+    Ok(())
+}
+
+fn find_outcome(conn: &Connection, id: CommandId) -> StoreResult<Option<StoredOutcome>> {
+    let mut statement =
+        conn.prepare_cached("SELECT body_hash, actor, command, ticket, at, body FROM outcomes WHERE command_id = ?1")?;
+    let mut rows = statement.query([id.0.to_string()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let uuid = |column: usize| -> StoreResult<Uuid> { to_uuid(&row.get::<_, String>(column)?) };
+    let ticket = TicketId(uuid(3)?);
+    let mut outcome: Outcome = serde_json::from_str(&row.get::<_, String>(5)?)?;
+    sealing::open(TextKey::load(conn, ticket)?.as_ref(), &mut outcome)?;
+    Ok(Some(StoredOutcome {
+        body_hash: row.get(0)?,
+        actor: UserId(uuid(1)?),
+        command: row.get::<_, String>(2)?.parse().map_err(|_| unreadable("command name"))?,
+        ticket,
+        at: from_millis(row.get(4)?)?,
+        outcome,
+    }))
+}

@@ -1,0 +1,202 @@
+//! The contract on SQLite, and what is SQLite's own: a second process, a crash, the bytes in the file.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, path::Path, sync::Arc};
+
+use futures_util::future::join_all;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    domain::{command::Command, text::FreeText},
+    server::{
+        contract::{self, Ports, creation, everything, missing_dose, nurse, on, pharmacist, supply},
+        ports::{IdentityStore, Pipeline, SubmitError, Submitted},
+    },
+};
+
+pub(super) fn ports_of(store: &Arc<SqliteStore>) -> Ports {
+    Ports {
+        pipeline: Arc::clone(store) as _,
+        tickets: Arc::clone(store) as _,
+        reference: Arc::clone(store) as _,
+        identity: Arc::clone(store) as _,
+    }
+}
+
+pub(super) fn serve(dir: &Path) -> Arc<SqliteStore> {
+    Arc::new(SqliteStore::open(dir, OpenMode::Serve).unwrap())
+}
+
+fn new_ports() -> (Ports, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let store = serve(dir.path());
+    (ports_of(&store), dir)
+}
+
+contract::contract_suite!(new_ports);
+
+/// All bytes that the directory holds.
+fn bytes_of(dir: &Path) -> Vec<u8> {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    files.flat_map(|path| fs::read(path).unwrap()).collect()
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
+}
+
+#[tokio::test]
+async fn the_file_shows_no_free_text_and_erasing_leaves_no_key() {
+    let dir = TempDir::new().unwrap();
+    let store = serve(dir.path());
+    let ports = ports_of(&store);
+    ports.open_hospital().await;
+    let mut create = missing_dose("PRONTUARIO998877", "HEPARINA");
+    create.note = Some(FreeText::new("Zuleica viu ontem").unwrap());
+    let ticket = ports.done(creation("k", create)).await;
+    let comment = Command::Comment { text: FreeText::new("paciente alergico").unwrap() };
+    ports.done(on("c", &ticket, comment, nurse())).await;
+    let texts = ["PRONTUARIO998877", "zuleica", "ontem", "alergico", "gaveta do leito"];
+    let shown = |bytes: &[u8]| texts.iter().filter(|text| holds(bytes, text)).copied().collect::<Vec<_>>();
+    assert_eq!(shown(&bytes_of(dir.path())), [""; 0]);
+
+    let id = ticket.id.to_string();
+    let key: Vec<u8> = store
+        .readers
+        .read(move |conn| Ok(conn.query_row("SELECT key FROM ticket_keys WHERE ticket = ?1", [id], |row| row.get(0))?))
+        .await
+        .unwrap();
+    let has_key = |bytes: &[u8]| bytes.windows(key.len()).any(|window| window == key);
+    assert!(has_key(&bytes_of(dir.path())));
+    ports.tickets.erase_texts(ticket.id).await.unwrap();
+    assert!(!has_key(&bytes_of(dir.path())), "the key is gone from the file and its log");
+    store.verify().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_second_process_and_many_readers_meet_no_lock() {
+    let dir = TempDir::new().unwrap();
+    let store = serve(dir.path());
+    let beside = Arc::new(SqliteStore::open(dir.path(), OpenMode::Beside { create: false }).unwrap());
+    let (ports, other) = (ports_of(&store), ports_of(&beside));
+    ports.open_hospital().await;
+    let work = (0..200).map(|n| {
+        let ports = if n % 2 == 0 { ports.clone() } else { other.clone() };
+        tokio::spawn(async move {
+            let ticket = ports.done(creation(&n.to_string(), supply("UTI", "SORO-09"))).await;
+            ports.tickets.tickets(everything()).await.unwrap();
+            ports.identity.fix_setting(&format!("s{n}"), "v").await.unwrap();
+            ports.done(on(&format!("c{n}"), &ticket, Command::Claim, pharmacist("bia"))).await;
+        })
+    });
+    for result in join_all(work).await {
+        result.unwrap();
+    }
+    let proof = store.verify().await.unwrap();
+    assert_eq!((proof.events, proof.tickets), (400, 200));
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_crash() {
+    let dir = TempDir::new().unwrap();
+    let store = serve(dir.path());
+    let ports = ports_of(&store);
+    ports.open_hospital().await;
+    let creates = (0..40).map(|n| ports.done(creation(&n.to_string(), supply("UTI", "SORO-09"))));
+    let tickets = join_all(creates).await;
+
+    // The files as a kill leaves them: the log was never copied into the database, nothing was closed.
+    let image = TempDir::new().unwrap();
+    for name in ["medreq.db", "medreq.db-wal"] {
+        fs::copy(dir.path().join(name), image.path().join(name)).unwrap();
+    }
+    let again = serve(image.path());
+    assert_eq!(again.epoch(), store.epoch());
+    assert_eq!(again.verify().await.unwrap().events, 40);
+    let ports = ports_of(&again);
+    for ticket in tickets {
+        assert_eq!(ports.tickets.ticket(ticket.id).await.unwrap(), Some(ticket));
+    }
+    // The key of before the crash has its answer; the numbers go on.
+    ports.done(creation("0", supply("UTI", "SORO-09"))).await;
+    let next = ports.done(creation("new", supply("UTI", "SORO-09"))).await;
+    assert!(next.number.contains("-41-"), "{}", next.number);
+}
+
+#[tokio::test]
+async fn a_log_that_was_altered_is_found() {
+    let dir = TempDir::new().unwrap();
+    let store = serve(dir.path());
+    let ports = ports_of(&store);
+    ports.open_hospital().await;
+    let ticket = ports.done(creation("k", supply("UTI", "SORO-09"))).await;
+    ports.done(on("c", &ticket, Command::Claim, pharmacist("bia"))).await;
+    store.verify().await.unwrap();
+    let tamper = |sql: &'static str| store.writer.write(move |conn| Ok(conn.execute_batch(sql)?));
+    for sql in ["UPDATE events SET at = 0 WHERE seq = 1", "DELETE FROM events", "DELETE FROM audit WHERE id = 0"] {
+        let _ = tamper(sql).await;
+    }
+    assert_eq!(store.verify().await.unwrap().events, 2, "the triggers keep the log");
+    tamper("DROP TRIGGER events_keep; UPDATE events SET body = replace(body, 'bia', 'eva') WHERE seq = 2")
+        .await
+        .unwrap();
+    assert!(store.verify().await.is_err());
+}
+
+#[tokio::test]
+async fn a_state_that_is_not_the_fold_of_its_events_is_found() {
+    let dir = TempDir::new().unwrap();
+    let store = serve(dir.path());
+    let ports = ports_of(&store);
+    ports.open_hospital().await;
+    ports.done(creation("k", supply("UTI", "SORO-09"))).await;
+    let tamper = "UPDATE tickets SET body = replace(body, '\"stat\"', '\"routine\"')";
+    store.writer.write(move |conn| Ok(conn.execute_batch(tamper)?)).await.unwrap();
+    assert!(store.verify().await.is_err());
+}
+
+#[tokio::test]
+async fn a_full_queue_says_when_to_come_back() {
+    let dir = TempDir::new().unwrap();
+    let store = serve(dir.path());
+    let ports = ports_of(&store);
+    ports.open_hospital().await;
+    // The writer waits inside a job until the queue behind it is full.
+    let (open_gate, gate) = std::sync::mpsc::channel::<()>();
+    let blocked = store.writer.try_write(move |_| Ok(gate.recv().is_ok())).unwrap();
+    let mut waiting = vec![];
+    while let Ok(answer) = store.writer.try_write(|_| Ok(())) {
+        waiting.push(answer);
+    }
+    let refused = store.submit(creation("k", supply("UTI", "SORO-09")), contract::WAIT).await;
+    assert!(matches!(refused, Err(SubmitError::Overloaded { .. })), "{refused:?}");
+    open_gate.send(()).unwrap();
+    assert!(blocked.await.unwrap().unwrap());
+    for answer in waiting {
+        answer.await.unwrap().unwrap();
+    }
+    let done = store.submit(creation("k", supply("UTI", "SORO-09")), contract::WAIT).await;
+    assert!(matches!(done, Ok(Submitted::Done(_))));
+}
+
+#[tokio::test]
+async fn closing_finishes_what_waits() {
+    let dir = TempDir::new().unwrap();
+    let store = SqliteStore::open(dir.path(), OpenMode::Serve).unwrap();
+    let answers: Vec<_> = (0..500)
+        .map(|n| {
+            let write = move |conn: &rusqlite::Connection| {
+                Ok(conn.execute("INSERT INTO settings (name, value) VALUES (?1, '')", [format!("s{n}")])?)
+            };
+            store.writer.try_write(write).unwrap()
+        })
+        .collect();
+    drop(store);
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+    let again = serve(dir.path());
+    assert_eq!(again.setting("s499").await.unwrap().as_deref(), Some(""));
+    assert_eq!(again.fix_setting("s0", "other").await.unwrap(), "");
+}

@@ -1,0 +1,128 @@
+//! Proves a database: SQLite's own checks, the chain of events, and that folding them gives the stored tickets (I9). It only reads.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    SqliteStore,
+    convert::to_uuid,
+    events::{self, Link, damaged},
+    open::tune,
+    rows::opened,
+    schema,
+    sealing::{self, TextKey},
+};
+use crate::{
+    domain::{
+        apply::apply,
+        event::Event,
+        ticket::{Ticket, TicketId},
+    },
+    server::ports::{StoreError, StoreResult},
+};
+
+/// What a proven database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// Events in the log.
+    pub events: u64,
+    /// Tickets, each equal to the fold of its events.
+    pub tickets: u64,
+    /// Hash of the newest event.
+    pub head: [u8; 32],
+}
+
+impl SqliteStore {
+    /// Proves the live database, on one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names what does not hold.
+    pub async fn verify(&self) -> StoreResult<Proof> {
+        self.readers.read(verify).await
+    }
+}
+
+/// Proves the database in a file that nobody writes.
+pub(super) fn verify_file(file: &Path) -> StoreResult<Proof> {
+    let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    tune(&conn)?;
+    verify(&conn)
+}
+
+fn verify(conn: &Connection) -> StoreResult<Proof> {
+    let integrity: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if integrity != "ok" {
+        return Err(StoreError::Broken(format!("the database file is damaged: {integrity}")));
+    }
+    if conn.prepare("PRAGMA foreign_key_check")?.exists([])? {
+        return Err(StoreError::Broken("a record refers to one that does not exist".to_owned()));
+    }
+    let (events, head) = check_chain(conn)?;
+    let tickets = check_folds(conn)?;
+    Ok(Proof { events, tickets, head })
+}
+
+fn check_chain(conn: &Connection) -> StoreResult<(u64, [u8; 32])> {
+    let mut statement =
+        conn.prepare("SELECT seq, ticket, version, at, status, pharmacies, body, hash FROM events ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    let (mut seq, mut hash) = (0_u64, events::genesis(schema::epoch(conn)?));
+    while let Some(row) = rows.next()? {
+        seq += 1;
+        let text = |column: usize| row.get::<_, String>(column);
+        let (ticket, status, pharmacies, body) = (text(1)?, text(4)?, text(5)?, text(6)?);
+        let found = row.get::<_, i64>(0)?.cast_unsigned();
+        if found != seq {
+            return Err(damaged(seq, "is missing"));
+        }
+        let link = Link {
+            seq,
+            ticket: &ticket,
+            version: row.get::<_, i64>(2)?.cast_unsigned(),
+            at: row.get(3)?,
+            status: &status,
+            pharmacies: &pharmacies,
+            body: &body,
+        };
+        hash = link.hash(&hash);
+        if row.get::<_, [u8; 32]>(7)? != hash {
+            return Err(damaged(seq, "does not follow from the one before"));
+        }
+    }
+    Ok((seq, hash))
+}
+
+fn check_folds(conn: &Connection) -> StoreResult<u64> {
+    let mut statement = conn.prepare(
+        "SELECT t.id, t.body, k.key, t.version, t.status FROM tickets t LEFT JOIN ticket_keys k ON k.ticket = t.id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut tickets = 0;
+    while let Some(row) = rows.next()? {
+        let id = TicketId(to_uuid(&row.get::<_, String>(0)?)?);
+        let stored = opened(row, 1, 2)?;
+        let same_columns = row.get::<_, i64>(3)?.cast_unsigned() == stored.version.0
+            && row.get::<_, String>(4)? == stored.status.as_str();
+        if fold(conn, id)?.as_ref() != Some(&stored) || !same_columns {
+            return Err(StoreError::Broken(format!("ticket {id} is not what its events say")));
+        }
+        tickets += 1;
+    }
+    Ok(tickets)
+}
+
+fn fold(conn: &Connection, id: TicketId) -> StoreResult<Option<Ticket>> {
+    let key = TextKey::load(conn, id)?;
+    let mut statement = conn.prepare_cached("SELECT body FROM events WHERE ticket = ?1 ORDER BY seq")?;
+    let mut rows = statement.query([id.to_string()])?;
+    let mut state = None;
+    while let Some(row) = rows.next()? {
+        let mut event: Event = serde_json::from_str(&row.get::<_, String>(0)?)?;
+        sealing::open(key.as_ref(), &mut event)?;
+        let next = apply(state, &event)
+            .map_err(|error| StoreError::Broken(format!("an event of ticket {id} does not fold: {error}")))?;
+        state = Some(next);
+    }
+    Ok(state)
+}
