@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Head {
     /// Newest sequence number; 0 where nothing happened yet.
     pub(super) seq: u64,
-    /// Its hash; the epoch's where nothing happened yet.
+    /// Its hash; the genesis where nothing happened yet.
     pub(super) hash: [u8; 32],
     /// Its time.
     pub(super) at: Option<jiff::Timestamp>,
@@ -57,8 +57,8 @@ impl Link<'_> {
 }
 
 /// What the first event's hash follows: binds the chain to its log.
-pub(super) fn genesis(epoch: Uuid) -> [u8; 32] {
-    Sha256::new_with_prefix(b"medreq log\0").chain_update(epoch).finalize().into()
+pub(super) fn genesis(conn: &Connection) -> StoreResult<[u8; 32]> {
+    schema::meta(conn, "genesis")
 }
 
 /// The log's end, as this transaction sees it.
@@ -68,7 +68,7 @@ pub(super) fn head(conn: &Connection) -> StoreResult<Head> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     match newest {
-        None => Ok(Head { seq: 0, hash: genesis(schema::epoch(conn)?), at: None }),
+        None => Ok(Head { seq: 0, hash: genesis(conn)?, at: None }),
         Some((seq, hash, at)) => Ok(Head { seq: seq.cast_unsigned(), hash, at: Some(from_millis(at)?) }),
     }
 }

@@ -1,6 +1,8 @@
 //! The embedded store: one SQLite file behind every port. It must never acknowledge what is not committed, nor let a reader hold up the writer.
 
+pub mod backup;
 mod convert;
+mod copying;
 mod error;
 mod events;
 mod facts;
@@ -12,6 +14,7 @@ pub mod owner;
 mod pipeline;
 mod readers;
 mod reference;
+pub mod restore;
 mod rows;
 mod schema;
 mod sealing;
@@ -30,15 +33,15 @@ use uuid::Uuid;
 use self::{readers::Readers, writer::Writer};
 
 pub use self::{
-    open::{DATABASE_FILE, LOCK_FILE, OpenError, OpenMode},
+    open::{CATALOG_FILE, DATABASE_FILE, LOCK_FILE, OpenError, OpenMode},
     verify::Proof,
 };
 
 /// A data directory, open. Dropping it finishes the writes that wait, then lets go of the lock.
 pub struct SqliteStore {
-    // Fields drop in this order: the writer's last commit comes before the lock is free.
-    writer: Writer,
+    // Fields drop in this order: the writer's connection, the last to close, copies the log into the database; then the lock is free.
     readers: Readers,
+    writer: Writer,
     dir: PathBuf,
     epoch: Uuid,
     _lock: Option<File>,
@@ -73,6 +76,8 @@ impl SqliteStore {
     }
 }
 
+#[cfg(test)]
+mod backup_tests;
 #[cfg(test)]
 mod open_tests;
 #[cfg(test)]

@@ -16,6 +16,12 @@ use crate::server::ports::{StoreError, StoreResult};
 /// The database within a data directory.
 pub const DATABASE_FILE: &str = "medreq.db";
 
+/// The products of the medicine directories, beside the database; the catalogue owns it.
+pub const CATALOG_FILE: &str = "catalog.db";
+
+/// Where a restore prepares; left behind where it was interrupted.
+pub(super) const RESTORING: &str = "restoring";
+
 /// Held by the one process that serves a data directory, or restores it.
 pub const LOCK_FILE: &str = "medreq.lock";
 
@@ -64,6 +70,9 @@ pub enum OpenError {
         /// Its owner.
         owner: u32,
     },
+    /// A restore did not end: old and new files may be mixed.
+    #[error("a restore into {} was interrupted; run `medreq restore` again", .0.display())]
+    RestoreInterrupted(PathBuf),
     /// A SQLite database of another program.
     #[error("medreq.db is the database of another program; choose another --data-dir")]
     NotMedreq,
@@ -104,6 +113,7 @@ impl OpenError {
             Self::NotADirectory(_) => "data_dir_not_a_directory",
             Self::InUse { .. } => "data_dir_in_use",
             Self::OwnedByOther { .. } => "data_dir_owned_by_other",
+            Self::RestoreInterrupted(_) => "data_dir_restore_interrupted",
             Self::NotMedreq => "data_dir_not_medreq",
             Self::NewerSchema { .. } => "data_dir_newer_schema",
             Self::Corrupted(_) => "data_dir_corrupted",
@@ -143,6 +153,9 @@ pub(super) fn prepare_directory(dir: &Path, mode: OpenMode) -> Result<(), OpenEr
         }
         Err(error) => return Err(io_error(dir, &error)),
     }
+    if dir.join(RESTORING).exists() {
+        return Err(OpenError::RestoreInterrupted(dir.to_owned()));
+    }
     let file = dir.join(DATABASE_FILE);
     if !file.exists() && !mode.creates() {
         return Err(OpenError::NotFound(dir.to_owned()));
@@ -155,7 +168,8 @@ pub(super) fn prepare_directory(dir: &Path, mode: OpenMode) -> Result<(), OpenEr
     Ok(())
 }
 
-fn check_owner(dir: &Path, owner: u32) -> Result<(), OpenError> {
+/// Refuses to act as root on another's directory.
+pub(super) fn check_owner(dir: &Path, owner: u32) -> Result<(), OpenError> {
     if rustix::process::geteuid().is_root() && owner != 0 {
         return Err(OpenError::OwnedByOther { path: dir.to_owned(), owner });
     }

@@ -33,6 +33,8 @@ fn run_step(conn: &Connection, version: usize, step: &str) -> StoreResult<()> {
     if version == 0 {
         conn.pragma_update(None, "application_id", APPLICATION_ID)?;
         set_meta(conn, "epoch", Uuid::new_v4().as_bytes())?;
+        // A restore begins a new epoch; the chain goes on from where it began.
+        set_meta(conn, "genesis", &sealing::random::<32>()?)?;
         set_meta(conn, "patient_salt", &sealing::random::<32>()?)?;
         set_meta(conn, "word_key", &sealing::random::<32>()?)?;
     }
@@ -69,6 +71,13 @@ pub(super) fn meta<const N: usize>(conn: &Connection, name: &str) -> StoreResult
     let value: Vec<u8> =
         conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")?.query_row([name], |row| row.get(0))?;
     value.try_into().map_err(|_| super::error::unreadable("meta value"))
+}
+
+/// Begins a new epoch: cursors of the old one are told to start afresh.
+pub(super) fn renew_epoch(conn: &Connection) -> StoreResult<Uuid> {
+    let epoch = Uuid::new_v4();
+    conn.execute("UPDATE meta SET value = ?1 WHERE name = 'epoch'", [epoch.as_bytes()])?;
+    Ok(epoch)
 }
 
 /// The log's identity.

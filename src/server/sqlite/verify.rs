@@ -1,16 +1,12 @@
 //! Proves a database: SQLite's own checks, the chain of events, and that folding them gives the stored tickets (I9). It only reads.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::{
     SqliteStore,
     convert::to_uuid,
     events::{self, Link, damaged},
-    open::tune,
     rows::opened,
-    schema,
     sealing::{self, TextKey},
 };
 use crate::{
@@ -43,18 +39,9 @@ impl SqliteStore {
     }
 }
 
-/// Proves the database in a file that nobody writes.
-pub(super) fn verify_file(file: &Path) -> StoreResult<Proof> {
-    let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    tune(&conn)?;
-    verify(&conn)
-}
-
-fn verify(conn: &Connection) -> StoreResult<Proof> {
-    let integrity: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if integrity != "ok" {
-        return Err(StoreError::Broken(format!("the database file is damaged: {integrity}")));
-    }
+/// Proves the database of a connection.
+pub(super) fn verify(conn: &Connection) -> StoreResult<Proof> {
+    check_integrity(conn)?;
     if conn.prepare("PRAGMA foreign_key_check")?.exists([])? {
         return Err(StoreError::Broken("a record refers to one that does not exist".to_owned()));
     }
@@ -63,11 +50,18 @@ fn verify(conn: &Connection) -> StoreResult<Proof> {
     Ok(Proof { events, tickets, head })
 }
 
+/// SQLite's own check of the whole file.
+pub(super) fn check_integrity(conn: &Connection) -> StoreResult<()> {
+    let integrity: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    let sound = integrity == "ok";
+    if sound { Ok(()) } else { Err(StoreError::Broken(format!("the database file is damaged: {integrity}"))) }
+}
+
 fn check_chain(conn: &Connection) -> StoreResult<(u64, [u8; 32])> {
     let mut statement =
         conn.prepare("SELECT seq, ticket, version, at, status, pharmacies, body, hash FROM events ORDER BY seq")?;
     let mut rows = statement.query([])?;
-    let (mut seq, mut hash) = (0_u64, events::genesis(schema::epoch(conn)?));
+    let (mut seq, mut hash) = (0_u64, events::genesis(conn)?);
     while let Some(row) = rows.next()? {
         seq += 1;
         let text = |column: usize| row.get::<_, String>(column);

@@ -1,0 +1,215 @@
+//! Backups as hospital IT uses them: made while the server runs, proven, restored; and those that must not be restored.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
+
+use futures_util::future::join_all;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{
+    backup::{self, BackupError},
+    restore::restore,
+    tests::{ports_of, serve},
+    *,
+};
+use crate::{
+    domain::{command::Command, reason::Role, text::FreeText},
+    server::{
+        contract::{Ports, creation, on, pharmacist, supply, user},
+        ports::{AuditQuery, IdentityStore, Pipeline},
+    },
+};
+
+struct Site {
+    root: TempDir,
+    store: Arc<SqliteStore>,
+    ports: Ports,
+}
+
+impl Site {
+    async fn open() -> Self {
+        let root = TempDir::new().unwrap();
+        let store = serve(&root.path().join("data"));
+        let ports = ports_of(&store);
+        ports.open_hospital().await;
+        ports.identity.insert_users(vec![user("bia", Role::Pharmacist)], vec![]).await.unwrap();
+        let mut create = supply("UTI", "SORO-09");
+        create.note = Some(FreeText::new("deixar na copa").unwrap());
+        let ticket = ports.done(creation("k", create)).await;
+        ports.done(on("c", &ticket, Command::Claim, pharmacist("bia"))).await;
+        Self { root, store, ports }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    fn backups(&self) -> PathBuf {
+        self.root.path().join("backups")
+    }
+
+    fn back_up(&self) -> PathBuf {
+        backup::create(&self.data(), &self.backups(), &["demo.json", "keys"]).unwrap().path
+    }
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_server_restores_what_it_held() {
+    let site = Site::open().await;
+    fs::create_dir(site.data().join("keys")).unwrap();
+    fs::write(site.data().join("keys/master.key"), "secret").unwrap();
+    Connection::open(site.data().join(CATALOG_FILE)).unwrap().execute_batch("CREATE TABLE products (x)").unwrap();
+    let made = site.back_up();
+    let kept = site.ports.all_pages(crate::server::contract::everything()).await.0;
+    site.ports.done(creation("after the backup", supply("CM", "SORO-09"))).await;
+
+    let (listed, proof) = backup::verify(&made).unwrap();
+    assert_eq!(backup::list(&site.backups()).unwrap(), std::slice::from_ref(&listed));
+    assert_eq!((proof.events, proof.tickets, listed.manifest.last_seq), (2, 1, 2));
+    let names: Vec<_> = listed.manifest.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["medreq.db", "catalog.db", "keys/master.key"]);
+    for name in names.iter().chain(&["manifest.json"]) {
+        assert_eq!(fs::metadata(made.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(fs::read_dir(&made).unwrap().count(), 4, "proving leaves nothing beside the files");
+
+    let target = site.root.path().join("restored");
+    let restored = restore(&made, &target, false).unwrap();
+    assert_eq!(restored.aside, None);
+    let store = serve(&target);
+    store.verify().await.unwrap();
+    assert_eq!(store.epoch(), restored.epoch);
+    assert_ne!(store.epoch(), site.store.epoch(), "feeds of the old log start afresh");
+    let ports = ports_of(&store);
+    assert_eq!(ports.all_pages(crate::server::contract::everything()).await.0, kept);
+    assert_eq!(fs::read_to_string(target.join("keys/master.key")).unwrap(), "secret");
+    // The log goes on where it was: the retried command is new to it, and numbers follow.
+    ports.done(creation("after the backup", supply("CM", "SORO-09"))).await;
+    assert_eq!((store.verify().await.unwrap().events, store.head().await.unwrap().seq), (3, 3));
+    // Sessions of before are dead, and the audit says why.
+    let bia = ports.identity.user(&pharmacist("bia").person.username).await.unwrap().unwrap();
+    assert!(bia.generation >= 1_000_000);
+    let authorities = ports.identity.authorities().await.unwrap();
+    assert_eq!(authorities[0].generation, bia.generation);
+    ports.identity.update_user(bia.clone(), bia.generation, entry_of(&store).await).await.unwrap();
+}
+
+async fn entry_of(store: &SqliteStore) -> crate::server::ports::AuditEntry {
+    let page = store.audit_entries(AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap();
+    let entry = page.items.into_iter().next().unwrap();
+    assert_eq!(entry.action, "restored");
+    entry
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_load_is_one_state() {
+    let site = Site::open().await;
+    let load = (0..300).map(|n| {
+        let ports = site.ports.clone();
+        tokio::spawn(async move { ports.done(creation(&n.to_string(), supply("UTI", "SORO-09"))).await })
+    });
+    let load = tokio::spawn(join_all(load));
+    for _ in 0..3 {
+        let (data, dest) = (site.data(), site.backups());
+        let made = tokio::task::spawn_blocking(move || backup::create(&data, &dest, &[])).await.unwrap().unwrap();
+        backup::verify(&made.path).unwrap();
+    }
+    for result in load.await.unwrap() {
+        result.unwrap();
+    }
+    assert_eq!(backup::list(&site.backups()).unwrap().len(), 3);
+    assert_eq!(site.store.verify().await.unwrap().events, 302);
+}
+
+#[tokio::test]
+async fn restoring_over_data_needs_consent_and_keeps_it() {
+    let site = Site::open().await;
+    let made = site.back_up();
+    let busy = restore(&made, &site.data(), true).unwrap_err();
+    assert_eq!(busy.code(), "data_dir_in_use", "{busy}");
+
+    site.ports.done(creation("lost", supply("CM", "SORO-09"))).await;
+    let Site { root, store, ports } = site;
+    drop((store, ports));
+    let data = root.path().join("data");
+    fs::write(data.join("demo.json"), "{}").unwrap();
+    let refused = restore(&made, &data, false).unwrap_err();
+    assert_eq!(refused.code(), "data_dir_not_empty", "{refused}");
+    let restored = restore(&made, &data, true).unwrap();
+    assert_eq!(serve(&data).verify().await.unwrap().events, 2);
+    assert!(data.join("demo.json").exists(), "what the backup does not bring stays");
+    assert_eq!(serve(&restored.aside.unwrap()).verify().await.unwrap().events, 3);
+}
+
+#[tokio::test]
+async fn an_interrupted_restore_is_noticed_and_run_again() {
+    let site = Site::open().await;
+    let made = site.back_up();
+    let Site { root, store, ports } = site;
+    drop((store, ports));
+    // As left between moving the old database aside and the new one into place.
+    let data = root.path().join("data");
+    fs::create_dir(data.join("restoring")).unwrap();
+    fs::remove_file(data.join(DATABASE_FILE)).unwrap();
+    let refused = SqliteStore::open(&data, OpenMode::Serve).err().unwrap();
+    assert_eq!(refused.code(), "data_dir_restore_interrupted", "{refused}");
+    restore(&made, &data, false).unwrap();
+    assert_eq!(serve(&data).verify().await.unwrap().events, 2);
+}
+
+#[tokio::test]
+async fn an_altered_backup_is_found_and_not_restored() {
+    let site = Site::open().await;
+    let target = site.root.path().join("restored");
+    let expect = |made: &Path, code: &str| {
+        let found = backup::verify(made).unwrap_err();
+        assert_eq!(found.code(), code, "{found}");
+        assert_eq!(restore(made, &target, false).unwrap_err().code(), code);
+        assert!(!target.exists(), "nothing was touched");
+    };
+    let flipped = site.back_up();
+    let mut bytes = fs::read(flipped.join(DATABASE_FILE)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(flipped.join(DATABASE_FILE), bytes).unwrap();
+    expect(&flipped, "backup_altered");
+
+    let cut = site.back_up();
+    fs::File::options().write(true).open(cut.join(DATABASE_FILE)).unwrap().set_len(8_192).unwrap();
+    expect(&cut, "backup_altered");
+
+    let gone = site.back_up();
+    fs::remove_file(gone.join(DATABASE_FILE)).unwrap();
+    expect(&gone, "backup_altered");
+
+    // Somebody changed the log and made the checksums fit.
+    let forged = site.back_up();
+    let conn = Connection::open(forged.join(DATABASE_FILE)).unwrap();
+    conn.execute_batch("DROP TRIGGER events_keep; UPDATE events SET body = replace(body, 'bia', 'eva')").unwrap();
+    drop(conn);
+    let sum = super::copying::sum(&forged.join(DATABASE_FILE)).unwrap();
+    let mut manifest = backup::read(&forged).unwrap().manifest;
+    manifest.files[0].sha256 = sum.sha256;
+    manifest.files[0].size = sum.size;
+    fs::write(forged.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    expect(&forged, "backup_unsound");
+
+    manifest.files[0].name = "../medreq.db".to_owned();
+    fs::write(forged.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    expect(&forged, "not_a_backup");
+    manifest.format = 99;
+    fs::write(forged.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    expect(&forged, "backup_newer");
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let root = TempDir::new().unwrap();
+    let none = backup::create(&root.path().join("none"), &root.path().join("backups"), &[]).unwrap_err();
+    assert_eq!(none.code(), "data_dir_not_found");
+    assert!(matches!(backup::verify(root.path()), Err(BackupError::NotABackup { .. })));
+    fs::create_dir_all(root.path().join("backups/.partial-x")).unwrap();
+    fs::write(root.path().join("backups/note.txt"), "x").unwrap();
+    assert_eq!(backup::list(&root.path().join("backups")).unwrap(), []);
+}
