@@ -49,7 +49,7 @@ impl Link<'_> {
         hash.update(self.at.to_be_bytes());
         for text in [self.ticket, self.status, self.pharmacies, self.body] {
             // The length first, so that no byte can move from one field to the next.
-            hash.update(text.len().to_be_bytes());
+            hash.update((text.len() as u64).to_be_bytes());
             hash.update(text);
         }
         hash.finalize().into()

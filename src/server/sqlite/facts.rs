@@ -137,6 +137,7 @@ fn par_max(conn: &Connection, cabinet: &CabinetCode, code: &MedicationCode) -> S
     max.map(|max| max.parse().map_err(|_| unreadable("par level"))).transpose()
 }
 
+/// The oldest open request for a need: one is enough to be told.
 fn open_requests(
     conn: &Connection,
     (place, medication, patient, supply): (&str, &MedicationCode, &[u8], bool),
@@ -145,7 +146,7 @@ fn open_requests(
     let mut statement = conn.prepare_cached(
         "SELECT t.id, t.number FROM open_lines l JOIN tickets t ON t.row = l.ticket
          WHERE l.destination = ?1 AND l.medication = ?2 AND l.patient = ?3 AND l.supply = ?4 AND t.id <> ?5
-         ORDER BY t.row",
+         ORDER BY l.ticket LIMIT 1",
     )?;
     let mut rows = statement.query((place, medication.as_str(), patient, supply, own.to_string()))?;
     let mut met = Vec::new();

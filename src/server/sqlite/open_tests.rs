@@ -127,3 +127,16 @@ async fn a_full_disk_is_said_and_nothing_is_half_done() {
     store.audit(entry).await.unwrap();
     assert_eq!(store.audit_entries(Default::default()).await.unwrap().total, Some(1));
 }
+
+#[test]
+fn root_does_not_act_on_the_directory_of_another() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    drop(SqliteStore::open(dir.path(), OpenMode::Serve).unwrap());
+    std::os::unix::fs::chown(dir.path(), Some(54_321), None).unwrap();
+    let error = refused(dir.path(), OpenMode::Beside { create: false });
+    assert_eq!(error.code(), "data_dir_owned_by_other");
+    assert!(error.to_string().contains("sudo -u '#54321'"), "{error}");
+}

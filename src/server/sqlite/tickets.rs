@@ -1,6 +1,6 @@
 //! Reading tickets: one, lists by page, history, counts; and erasing their texts. It never decides.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -53,6 +53,8 @@ impl SqliteStore {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let conn = Connection::open_with_flags(file, flags)?;
             tune(&conn)?;
+            // It keeps the writer out while it waits for readers: not for long.
+            conn.busy_timeout(Duration::from_millis(500))?;
             let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
             if busy {
                 tracing::warn!("the write-ahead log is in use: erased keys leave it at its next checkpoint");
