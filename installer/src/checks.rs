@@ -41,8 +41,6 @@ fn existing_parent(path: &Path) -> PathBuf {
 
 fn data_dir_file_system(site: &Site) -> Check {
     const ID: &str = "data_dir.file_system";
-    const TMPFS: i64 = 0x0102_1994;
-    const NFS: i64 = 0x6969;
     let dir = existing_parent(&site.data_dir);
     let Result::Ok(found) = rustix::fs::statfs(&dir) else {
         return check(
@@ -53,9 +51,10 @@ fn data_dir_file_system(site: &Site) -> Check {
             "look at the directory's mount by hand",
         );
     };
-    let (status, name) = match i64::try_from(found.f_type).unwrap_or_default() {
-        TMPFS => (Failed, "tmpfs"),
-        NFS => (Failed, "nfs"),
+    // Magic numbers of statfs(2).
+    let (status, name) = match found.f_type {
+        0x0102_1994 => (Failed, "tmpfs"),
+        0x6969 => (Failed, "nfs"),
         _ => (Ok, "local"),
     };
     let remedy = "choose a data directory on a local disk (ext4 or XFS): memory is lost at power-off, and SQLite's locks are not safe on NFS";
