@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Principal, Scope, audit, passwords::InvalidPassword};
-use crate::server::ports::{AuditEntry, StoreError};
+use super::{Auth, Principal, Scope, audit, passwords::InvalidPassword};
+use crate::server::ports::{AuditEntry, AuditQuery, Page, StoreError, StoreResult};
 
 /// Who administers, for the audit and for what they may grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,16 @@ impl Editor {
 impl From<&Principal> for Editor {
     fn from(principal: &Principal) -> Self {
         Self { name: principal.actor.person.username.to_string(), may_admin: principal.scopes.contains(&Scope::Admin) }
+    }
+}
+
+impl Auth {
+    /// A page of the audit log, newest first.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>> {
+        self.store.audit_entries(query).await
     }
 }
 
