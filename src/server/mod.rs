@@ -3,5 +3,6 @@
 pub mod auth;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod files;
 pub mod ports;
 pub mod sqlite;

@@ -1,0 +1,172 @@
+//! What the tests of the binary share: a server on a free port, commands against it, requests by hand. Ends what it starts.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up; generous, since test machines are slow and busy.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The repository's test data.
+pub(crate) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data").join(name)
+}
+
+/// Waits until a condition gives something, with a deadline instead of a sleep.
+pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "did not happen in time: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A running `medreq up`.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it answers.
+    pub(crate) url: String,
+    /// Its data directory.
+    pub(crate) dir: PathBuf,
+    /// What it prints on stdout after its ready line.
+    pub(crate) lines: Mutex<mpsc::Receiver<String>>,
+}
+
+impl Server {
+    /// Starts `medreq up` with more arguments and waits for its ready line.
+    pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_medreq"))
+            .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(dir)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(dir.with_extension("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(send.send(line)))
+        });
+        let url = loop {
+            let line = lines.recv_timeout(DEADLINE * 3).unwrap_or_else(|_| {
+                panic!("not ready: {}", std::fs::read_to_string(dir.with_extension("log")).unwrap_or_default())
+            });
+            if let Some(url) = line.strip_prefix("medreq is ready at ") {
+                break url.to_owned();
+            }
+        };
+        Self { child, url, dir: dir.to_owned(), lines: Mutex::new(lines) }
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(mut self, signal: Signal) -> (ExitStatus, Duration) {
+        let start = Instant::now();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let status = self.child.wait().unwrap();
+        (status, start.elapsed())
+    }
+
+    /// A command against this server, as the owner of a token.
+    pub(crate) fn medreq(&self, token: &str) -> assert_cmd::Command {
+        let mut command = medreq();
+        command.env("MEDREQ_URL", &self.url).env("MEDREQ_TOKEN", token);
+        command
+    }
+
+    /// What a command with `--json` printed; it must succeed.
+    pub(crate) fn json(&self, token: &str, args: &[&str]) -> Value {
+        let output = self.medreq(token).args(args).arg("--json").output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+    }
+
+    /// The problem that a refused command printed on stderr with `--json`.
+    pub(crate) fn refused(&self, token: &str, args: &[&str]) -> Value {
+        let output = self.medreq(token).args(args).arg("--json").output().unwrap();
+        assert!(!output.status.success(), "{args:?} was not refused: {}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stderr)
+            .unwrap_or_else(|error| panic!("{args:?}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// A token of a user, made on the server itself.
+    pub(crate) fn token(&self, username: &str) -> String {
+        let output =
+            medreq().args(["user", "token", username, "--ttl", "60m", "--data-dir"]).arg(&self.dir).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The shipped binary, without the caller's own settings.
+pub(crate) fn medreq() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_medreq"));
+    for name in ["MEDREQ_URL", "MEDREQ_TOKEN", "MEDREQ_TOKEN_FILE", "MEDREQ_CONFIG", "MEDREQ_DATA_DIR"] {
+        command.env_remove(name);
+    }
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env("NO_COLOR", "1");
+    command
+}
+
+/// A hospital of its own: places and people of `tests/data/site`, and a server on it. The admin is `admin`.
+pub(crate) struct Site {
+    /// The server.
+    pub(crate) server: Server,
+    /// Keeps the directory.
+    pub(crate) home: TempDir,
+}
+
+impl Site {
+    /// Starts from an empty directory and imports places and people by the command line, as hospital IT would.
+    pub(crate) fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        let dir = home.path().join("data");
+        let server = Server::start(&dir, &[]);
+        let password = home.path().join("password");
+        std::fs::write(&password, "correct horse battery\n").unwrap();
+        medreq()
+            .args(["user", "add", "admin", "--name", "Administrador", "--role", "admin", "--password-file"])
+            .arg(&password)
+            .arg("--data-dir")
+            .arg(&dir)
+            .assert()
+            .success();
+        let site = Self { server, home };
+        let admin = site.token("admin");
+        for what in ["pharmacy", "ward", "cabinet", "user"] {
+            let file = data("site").join(match what {
+                "pharmacy" => "pharmacies.csv",
+                "ward" => "wards.csv",
+                "cabinet" => "cabinets.csv",
+                _ => "users.csv",
+            });
+            site.server.json(&admin, &[what, "import", file.to_str().unwrap()]);
+        }
+        site
+    }
+
+    /// A token of one of its people.
+    pub(crate) fn token(&self, username: &str) -> String {
+        self.server.token(username)
+    }
+}
