@@ -1,6 +1,7 @@
 //! Everything that runs: HTTP, use cases, stores, authentication, imports. Dependencies point inwards: `http` → `app` → `ports` ← `sqlite`.
 
 pub mod auth;
+pub mod catalog;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod files;

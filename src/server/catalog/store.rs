@@ -1,0 +1,163 @@
+//! The catalogue's own SQLite file. It must never change a file that is not ours, nor one of a newer medreq.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, TryLockError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::pool::Pool;
+use crate::server::ports::{StoreError, StoreResult};
+
+/// The catalogue's database within a data directory.
+pub const CATALOG_FILE: &str = "catalog.db";
+
+/// Marks the file as a catalogue of medreq ("mdrc").
+const APPLICATION_ID: i32 = 0x6d64_7263;
+
+const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// The catalogue, open. All methods block: call them off the async threads.
+pub struct CatalogStore {
+    writer: Mutex<Connection>,
+    pub(super) readers: Pool,
+    file: PathBuf,
+}
+
+impl CatalogStore {
+    /// Opens the catalogue of a data directory that exists, making or migrating its file.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] where the file is damaged, another program's or a newer medreq's;
+    /// [`StoreError::Unavailable`] where it cannot be written.
+    pub fn open(dir: &Path) -> StoreResult<Self> {
+        let file = dir.join(CATALOG_FILE);
+        create_private(&file)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut conn = Connection::open_with_flags(&file, flags)?;
+        conn.busy_timeout(Duration::from_secs(5))?;
+        version_of_ours(&conn)?;
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        tune(&conn)?;
+        migrate(&mut conn)?;
+        let readers = Pool::open(&file)?;
+        Ok(Self { writer: Mutex::new(conn), readers, file })
+    }
+
+    /// The write connection; an import that runs is told of, not waited for.
+    pub(super) fn writer(&self) -> StoreResult<MutexGuard<'_, Connection>> {
+        match self.writer.try_lock() {
+            Ok(conn) => Ok(conn),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(
+                "another catalogue import is running; try again when it has finished".to_owned(),
+            )),
+        }
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Writes a consistent copy to a file that must not exist yet, without holding up readers or an import.
+    ///
+    /// # Errors
+    /// Where the copy cannot be written.
+    pub fn backup_to(&self, path: &Path) -> StoreResult<()> {
+        let target = path.to_str().ok_or_else(|| StoreError::Unavailable("the path is not UTF-8".to_owned()))?;
+        create_private(path)?;
+        self.readers.outside_transaction(|conn| Ok(conn.execute("VACUUM INTO ?1", [target]).map(drop)?))
+    }
+
+    /// Checks the whole file.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] with SQLite's first finding.
+    pub fn check_integrity(&self) -> StoreResult<()> {
+        self.readers.read(check)
+    }
+}
+
+/// Checks a catalogue file that no server has open, such as one in a backup.
+///
+/// # Errors
+/// [`StoreError::Broken`] where it is no catalogue of ours or is damaged.
+pub fn check_file(file: &Path) -> StoreResult<()> {
+    let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    if version_of_ours(&conn)? == 0 {
+        return Err(StoreError::Broken("the file is no catalogue".to_owned()));
+    }
+    check(&conn)
+}
+
+fn check(conn: &Connection) -> StoreResult<()> {
+    let finding: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    match finding.as_str() {
+        "ok" => Ok(()),
+        _ => Err(StoreError::Broken(format!("catalog.db is damaged, restore a backup: {finding}"))),
+    }
+}
+
+/// Settings of every connection.
+pub(super) fn tune(conn: &Connection) -> StoreResult<()> {
+    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "cache_size", -16_384)?;
+    conn.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Makes an empty file that only its owner may read; SQLite gives its side files the same mode.
+fn create_private(file: &Path) -> StoreResult<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(StoreError::DiskFull),
+        Err(error) => Err(StoreError::Unavailable(format!("{} cannot be written: {error}", file.display()))),
+    }
+}
+
+fn migrate(conn: &mut Connection) -> StoreResult<()> {
+    // Read again inside the write transaction: another process may be migrating the same file.
+    while version_of_ours(conn)? < STEPS.len() {
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version = version_of_ours(&transaction)?;
+        if let Some(step) = STEPS.get(version) {
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            let next = i32::try_from(version + 1).expect("there are few schema versions");
+            transaction.pragma_update(None, "user_version", next)?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The file's schema version; an error where it is not ours or from a newer medreq.
+fn version_of_ours(conn: &Connection) -> StoreResult<usize> {
+    let pragma = |name: &str| -> StoreResult<i32> { Ok(conn.pragma_query_value(None, name, |row| row.get(0))?) };
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == 0 && version == 0 && tables == 0 {
+        return Ok(0);
+    }
+    let found = usize::try_from(version).unwrap_or(0);
+    if application != APPLICATION_ID || found == 0 {
+        return Err(StoreError::Broken("catalog.db is the database of another program".to_owned()));
+    }
+    if found > STEPS.len() {
+        let known = STEPS.len();
+        return Err(StoreError::Broken(format!(
+            "catalog.db has schema {found}, this medreq knows up to {known}; use the newer medreq, or restore a backup"
+        )));
+    }
+    Ok(found)
+}
