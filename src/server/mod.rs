@@ -5,5 +5,6 @@ pub mod catalog;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod files;
+pub mod http;
 pub mod ports;
 pub mod sqlite;

@@ -1,0 +1,189 @@
+//! Extractors: the caller, and bodies, queries and paths of the right shape or a problem that names the field. They know no resource.
+
+use std::{net::IpAddr, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{AppState, BODY_MAX_BYTES, error::ApiError};
+use crate::server::auth::{AuthError, Principal, Scope, throttle::Source};
+
+/// Longest time that a body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A body that is too large is read on and thrown away up to this size, so that its sender lives to read the answer.
+const DRAIN_MAX_BYTES: usize = 64 * 1_024 * 1_024;
+
+/// Who sends the request. The guard has checked the token and the scopes that the operation documents.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) Principal);
+
+impl Caller {
+    /// Passes where the scope is held: for a need that depends on the request.
+    pub(super) fn require(&self, scope: Scope) -> Result<(), ApiError> {
+        Ok(self.0.require(scope)?)
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| AuthError::MissingToken.into())
+    }
+}
+
+/// Address of the other end of the connection; the loopback address where there is none (in tests).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl Peer {
+    /// As the throttle wants it.
+    pub(super) fn source(self) -> Source {
+        self.0.into()
+    }
+
+    /// That of a request.
+    pub(super) fn of(extensions: &axum::http::Extensions) -> Self {
+        extensions.get::<Self>().copied().unwrap_or(Self(IpAddr::from([127, 0, 0, 1])))
+    }
+}
+
+impl FromRequestParts<AppState> for Peer {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        Ok(Self::of(&parts.extensions))
+    }
+}
+
+/// A JSON body: as an extractor strict, as an answer plain.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            drain(body).await;
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        parse_json(&read(body).await?).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// A JSON body that may be left out: then it is `{}`.
+#[derive(Debug)]
+pub(super) struct LaxJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for LaxJson<T> {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body).await?;
+        if bytes.is_empty() {
+            return parse_json(b"{}").map(Self);
+        }
+        if !is_json(&parts.headers) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        parse_json(&bytes).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence == "application/merge-patch+json"
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(BODY_WITHIN, collect(body)).await.map_err(|_| ApiError::BodyTooSlow)?
+}
+
+async fn drain(body: Body) {
+    // What the sender does with the rest is its business: the answer is known already.
+    let _ = read(body).await;
+}
+
+async fn collect(body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut stream = body.into_data_stream();
+    let (mut bytes, mut seen) = (Vec::new(), 0_usize);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| ApiError::bad_request("incomplete_body", "", "the body broke off"))?;
+        seen = seen.saturating_add(chunk.len());
+        if seen <= BODY_MAX_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if seen > DRAIN_MAX_BYTES {
+            break;
+        }
+    }
+    if seen <= BODY_MAX_BYTES { Ok(bytes) } else { Err(ApiError::BodyTooLarge) }
+}
+
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = field_of(error.path());
+        of_json(field, error.inner())
+    })?;
+    deserializer.end().map_err(|error| of_json(String::new(), &error))?;
+    Ok(value)
+}
+
+fn field_of(path: &serde_path_to_error::Path) -> String {
+    let text = path.to_string();
+    if text == "." || text == "?" { String::new() } else { text }
+}
+
+fn of_json(field: String, error: &serde_json::Error) -> ApiError {
+    match error.classify() {
+        serde_json::error::Category::Data => ApiError::bad_request("invalid_body", field, error.to_string()),
+        _ => ApiError::bad_request("invalid_json", "", format!("the body is not JSON: {error}")),
+    }
+}
+
+/// The query parameters; give `T` `deny_unknown_fields`, so that a misspelt filter is not silently lost.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        parse_query(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+/// Reads a query string.
+pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let field = field_of(error.path());
+        ApiError::bad_request("invalid_parameter", field, error.inner().to_string())
+    })
+}
+
+/// The parameters of the path.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(error) => Err(ApiError::bad_request("invalid_path", "", error.body_text())),
+        }
+    }
+}

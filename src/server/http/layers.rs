@@ -1,0 +1,86 @@
+//! The middleware around every request: its id, its log line, its limits, its headers. It knows no resource.
+
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{AppState, error::ApiError, request_id};
+
+/// Requests that are worked on at the same time; streams count only until they begin.
+const AT_ONCE: usize = 512;
+
+/// Longest time until an answer begins, imports aside. Longer than the longest `Prefer: wait`.
+const ANSWER_WITHIN: Duration = Duration::from_secs(90);
+
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+];
+
+/// Puts the middleware around the routes; the last one listed is the outermost.
+pub(super) fn wrap(router: Router<AppState>) -> Router<AppState> {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    router
+        .layer(middleware::from_fn(limit_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
+        .layer(middleware::from_fn(add_headers))
+        .layer(middleware::from_fn(log))
+        .layer(middleware::from_fn(request_id::assign))
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    ApiError::Internal(format!("a handler panicked: {}", text.unwrap_or("without a text"))).into_response()
+}
+
+async fn shed(places: Arc<Semaphore>, request: Request, next: Next) -> Response {
+    match places.try_acquire() {
+        Ok(_place) => next.run(request).await,
+        Err(_) => ApiError::Busy { client: false, retry_after: Duration::from_secs(1) }.into_response(),
+    }
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/v1/imports/") {
+        return next.run(request).await;
+    }
+    let busy = |_| ApiError::Busy { client: false, retry_after: Duration::from_secs(1) }.into_response();
+    tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await.unwrap_or_else(busy)
+}
+
+/// Answers are for one reader and hold no page, unless the handler says otherwise.
+async fn add_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// One line a request: the route's template, never the query nor a header.
+async fn log(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let response = next.run(request).await;
+    let elapsed_ms = began.elapsed().as_millis();
+    tracing::info!(http.method = %method, http.route = %route, http.status = response.status().as_u16(), elapsed_ms, "answered");
+    response
+}

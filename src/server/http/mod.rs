@@ -1,0 +1,93 @@
+//! The HTTP face: routers, extractors and the gateway's middleware. It translates and never decides.
+//!
+//! A resource is one file with `routes() -> OpenApiRouter<AppState>`, built by `routes!(…)` so that route and documentation are one. What
+//! an operation documents as `security(("bearer" = ["tickets:read"]))` is what `guard.rs` enforces before any extractor runs (401, then 403);
+//! `security(())` makes it open; without the attribute any valid token will do. Statuses that the middleware can give (401, 403, 429, 503,
+//! and with a body 400, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
+
+mod error;
+mod extract;
+mod guard;
+mod layers;
+mod openapi;
+mod request_id;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::{ops::Deref, path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+};
+use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::error::ApiError;
+use super::{
+    auth::Auth,
+    catalog::CatalogStore,
+    ports::{IdentityStore, Pipeline, ReferenceStore, TicketStore},
+};
+
+/// Largest body of a request, imports aside.
+pub(crate) const BODY_MAX_BYTES: usize = 2 * 1_024 * 1_024;
+
+/// What the handlers stand on.
+pub struct Services {
+    /// Who is who.
+    pub auth: Arc<Auth>,
+    /// Commands in, outcomes and events out.
+    pub pipeline: Arc<dyn Pipeline>,
+    /// Reads tickets.
+    pub tickets: Arc<dyn TicketStore>,
+    /// Places and medications.
+    pub reference: Arc<dyn ReferenceStore>,
+    /// Users, clients, audit.
+    pub identity: Arc<dyn IdentityStore>,
+    /// Products of the drug directories.
+    pub catalog: Arc<CatalogStore>,
+    /// Where uploads may be spooled.
+    pub data_dir: PathBuf,
+    /// Becomes true when the server stops: streams end then.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// What every handler gets; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Services>);
+
+impl AppState {
+    /// Wraps the services.
+    #[must_use]
+    pub fn new(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Services;
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}
+
+/// Every operation with its documentation.
+fn operations() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::base())
+    // One line per resource file, by name: .merge(tickets::routes())
+}
+
+/// The whole application.
+pub fn router(state: AppState) -> Router {
+    let (router, document) = operations().split_for_parts();
+    let document = openapi::complete(&document);
+    let guard = guard::Guard::new(&document, state.clone());
+    let router = router
+        .method_not_allowed_fallback(async |request: Request| ApiError::MethodNotAllowed(request.method().to_string()))
+        .fallback(async || ApiError::NotFound { what: "resource" })
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate));
+    layers::wrap(router).with_state(state)
+}
