@@ -134,7 +134,7 @@ fn members(conn: &Connection, group_key: &str, today: Date) -> StoreResult<Vec<M
     let sql = format!(
         "SELECT body,
            (SELECT max(same.care) FROM product same WHERE same.directory = product.directory AND same.code = product.code),
-           (SELECT package.body FROM package WHERE package.product_key = product.key ORDER BY package.code LIMIT 1)
+           (SELECT package.body FROM package WHERE package.product_key = product.key ORDER BY package.code, package.nth LIMIT 1)
          FROM product WHERE group_key = ?2 AND {VALID} ORDER BY key"
     );
     let mut statement = conn.prepare_cached(&sql)?;

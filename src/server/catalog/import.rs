@@ -21,6 +21,9 @@ use crate::server::ports::{StoreError, StoreResult};
 /// Most bad rows that a report names; the rest is counted.
 pub const BAD_ROWS_MAX: usize = 1_000;
 
+/// Descriptions that one file may have for one package code of a product; the NDC Directory has up to three.
+const SAME_PACKAGE_MAX: u32 = 8;
+
 /// Rows between two calls of the progress function.
 const PROGRESS_EVERY: u64 = 1_000;
 
@@ -141,9 +144,10 @@ impl From<rusqlite::Error> for Failure {
 impl CatalogStore {
     /// Imports a file in one transaction: readers see all its good rows at once, or, after an error, none.
     ///
-    /// A row whose key is stored with the same content is `unchanged`; what the file lacks stays. A row that repeats a
-    /// key of the same file with other content is bad, save in ANVISA's: there it is another product, kept under its
-    /// registration and process (and name, should that be taken too).
+    /// A row whose key is stored with the same content is `unchanged`; what the file lacks stays. A product row that
+    /// repeats a key of the same file with other content is bad, save in ANVISA's: there it is another product, kept under
+    /// its registration and process (and name, should that be taken too). A package code that is repeated with another
+    /// description, as the NDC Directory does nine times, keeps both.
     ///
     /// # Errors
     /// [`ImportError`]; nothing has changed then.
@@ -184,7 +188,7 @@ impl CatalogStore {
                 Some(Line::Bytes(line)) => write_line(&transaction, &header, &mut decoder, line),
             };
             report.count(number, outcome)?;
-            if report.rows % PROGRESS_EVERY == 0 {
+            if report.rows.is_multiple_of(PROGRESS_EVERY) {
                 progress(Progress { bytes: lines.bytes, rows: report.rows });
             }
         }
@@ -332,29 +336,39 @@ fn write_package(conn: &Connection, package: &PackageRecord) -> Result<Outcome, 
         sample: package.sample,
     })
     .map_err(StoreError::from)?;
-    let stored: Option<String> = conn
-        .prepare_cached("SELECT body FROM package WHERE product_key = ?1 AND code = ?2")?
-        .query_row([&package.product_key, &code], |row| row.get(0))
-        .optional()?;
-    let first = first_seen(conn, &format!("{} {code}", package.product_key))?;
-    match stored {
-        Some(stored) if stored == body => return Ok(Outcome::Unchanged),
-        _ if !first => {
-            return Err(Failure::Row(format!("the package {code} stands in an earlier row with other content")));
+    for nth in 1..=SAME_PACKAGE_MAX {
+        let stored: Option<String> = conn
+            .prepare_cached("SELECT body FROM package WHERE product_key = ?1 AND code = ?2 AND nth = ?3")?
+            .query_row(params![package.product_key, code, nth], |row| row.get(0))
+            .optional()?;
+        let first = first_seen(conn, &format!("{} {code} {nth}", package.product_key))?;
+        if stored.as_ref() == Some(&body) {
+            return Ok(Outcome::Unchanged);
         }
-        _ => {}
+        if first {
+            replace_package(conn, package, nth, &body)?;
+            return Ok(if stored.is_some() { Outcome::Updated } else { Outcome::Created });
+        }
     }
-    conn.prepare_cached("INSERT OR REPLACE INTO package (product_key, code, digits, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute([&package.product_key, &code, &package.code.digits(), &body])?;
-    conn.prepare_cached("DELETE FROM inner_package WHERE product_key = ?1 AND outer_code = ?2")?
-        .execute([&package.product_key, &code])?;
+    Err(Failure::Row(format!("the package {code} stands in {SAME_PACKAGE_MAX} earlier rows with other content")))
+}
+
+fn replace_package(conn: &Connection, package: &PackageRecord, nth: u32, body: &str) -> StoreResult<()> {
+    let code = package.code.to_string();
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO package (product_key, code, nth, digits, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![package.product_key, code, nth, package.code.digits(), body])?;
+    conn.prepare_cached("DELETE FROM inner_package WHERE product_key = ?1 AND outer_code = ?2 AND nth = ?3")?
+        .execute(params![package.product_key, code, nth])?;
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO inner_package (product_key, outer_code, nth, code, digits, description)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
     for (inner, description) in package.inner() {
-        conn.prepare_cached(
-            "INSERT INTO inner_package (product_key, outer_code, code, digits, description) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute([&package.product_key, &code, &inner.to_string(), &inner.digits(), &description])?;
+        insert.execute(params![package.product_key, code, nth, inner.to_string(), inner.digits(), description])?;
     }
-    Ok(if stored.is_some() { Outcome::Updated } else { Outcome::Created })
+    Ok(())
 }
 
 fn packages_without_product(conn: &Connection) -> StoreResult<u64> {

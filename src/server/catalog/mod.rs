@@ -21,6 +21,7 @@ mod pool;
 pub mod product;
 mod search;
 mod store;
+mod wire;
 
 pub use self::{
     adopt::AdoptCandidate,

@@ -68,6 +68,17 @@ pub enum Status {
     Lapsed,
 }
 
+impl Status {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Lapsed => "lapsed",
+        }
+    }
+}
+
 /// What one row of a directory says. Stored as it is; [`Product`] is what readers get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductRecord {

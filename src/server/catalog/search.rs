@@ -221,8 +221,8 @@ fn rows_by_code(conn: &Connection, text: &str) -> StoreResult<Vec<i64>> {
     for code in &digits {
         for table in ["package", "inner_package"] {
             let sql = format!(
-                "SELECT product.id FROM {table} JOIN product
-                   ON product.directory = 'fda_ndc' AND product.key = {table}.product_key WHERE {table}.digits = ?1"
+                "SELECT id FROM product WHERE directory = 'fda_ndc'
+                   AND key IN (SELECT product_key FROM {table} WHERE digits = ?1)"
             );
             collect(&sql, code)?;
         }
@@ -252,9 +252,13 @@ fn load(conn: &Connection, id: i64, today: Date) -> StoreResult<Product> {
 /// Outer packages, then the inner ones that are none of them.
 fn packages_of(conn: &Connection, product_key: &str) -> StoreResult<Vec<ProductPackage>> {
     let mut found: Vec<ProductPackage> = Vec::new();
-    let mut statement = conn.prepare_cached("SELECT code, body FROM package WHERE product_key = ?1 ORDER BY code")?;
+    let mut statement =
+        conn.prepare_cached("SELECT code, body FROM package WHERE product_key = ?1 ORDER BY code, nth")?;
     for row in statement.query_map([product_key], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
         let (code, body) = row?;
+        if found.last().is_some_and(|last| last.code == code) {
+            continue;
+        }
         let body: PackageBody<'_> = serde_json::from_str(&body)?;
         found.push(packages::shown(&ndc(&code)?, body.description.into_owned(), PackageLevel::Outer));
     }

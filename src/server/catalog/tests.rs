@@ -295,18 +295,32 @@ fn bad_rows_are_named_and_the_others_imported() {
 }
 
 #[test]
-fn a_repeated_key_with_other_content_is_bad_and_stays_so() {
+fn a_package_that_is_described_twice_keeps_both_and_a_product_the_first() {
     let (_dir, store) = store();
     let header = first_line(&fda_packages());
-    let row = |text: &str| format!("k\t1234-5678\t1234-5678-01\t{text}\t\t\tN\tN\r\n");
-    let file = format!("{header}\r\n{}{}{}", row("one"), row("two"), row("one"));
-    for created in [1, 0] {
+    let row = |inner: &str| {
+        format!("k\t1234-5678\t1234-5678-01\t1 BOX (1234-5678-01) > 1 VIAL in 1 BOX ({inner})\t\t\tN\tN\r\n")
+    };
+    let file = format!("{header}\r\n{}{}{}", row("1234-5678-02"), row("1234-5678-03"), row("1234-5678-02"));
+    for created in [2, 0] {
         let report = import(&store, file.as_bytes());
-        assert_eq!(counts(&report), [3, created, 0, 2 - created, 1], "{report:?}");
-        assert_eq!(report.packages_without_product, 1, "kept until its product comes");
+        assert_eq!(counts(&report), [3, created, 0, 3 - created, 0]);
+        assert_eq!(report.packages_without_product, 2, "kept until their product comes");
     }
-    let changed = format!("{header}\r\n{}", row("three (1234-5678-01) > 1 VIAL in 1 BOX (1234-5678-02)"));
-    assert_eq!(counts(&import(&store, changed.as_bytes())), [1, 0, 1, 0, 0]);
+    assert!(store.by_code("1234-5678-03").unwrap().is_empty());
+    let header = first_line(&fda_products());
+    let row = |name: &str| format!("k\t1234-5678\tX\t{name}\t\tx\tGEL\tORAL\t\t\t\t\tMaker\tX\t1\tmg/mL\t\t\tN\t\r\n");
+    let file = format!("{header}\r\n{}{}", row("One"), row("Two"));
+    for created in [1, 0] {
+        assert_eq!(counts(&import(&store, file.as_bytes())), [2, created, 0, 1 - created, 1]);
+    }
+    let (_, items) = found(&store, "1234-5678-03");
+    assert_eq!(items[0].name, "One");
+    let codes: Vec<&str> = items[0].packages.iter().map(|package| package.code.as_str()).collect();
+    assert_eq!(codes, ["1234-5678-01", "1234-5678-02", "1234-5678-03"]);
+    let renamed = format!("{header}\r\n{}", row("Three"));
+    assert_eq!(counts(&import(&store, renamed.as_bytes())), [1, 0, 1, 0, 0]);
+    assert_eq!((found(&store, "three").0, found(&store, "one maker").0), (1, 0));
 }
 
 #[test]
@@ -480,4 +494,38 @@ fn what_is_past_its_end_of_marketing_is_lapsed_and_not_adopted() {
     assert!(all(TODAY) > all(later));
     let page = store.search(&CatalogQuery { text: None, limit: 200, after: None }, later).unwrap();
     assert!(page.items.iter().all(|one| (one.status == Status::Lapsed) == one.end_date.is_some()));
+}
+
+/// The scale test: `MEDREQ_NDC_DIR` holds the whole directory's `product.txt` and `package.txt`. Run it in release.
+#[test]
+#[ignore = "needs the whole NDC Directory in MEDREQ_NDC_DIR"]
+#[expect(clippy::print_stderr, reason = "its figures are its point")]
+fn the_whole_directory_is_imported_and_answers_as_one_types() {
+    let files = std::path::PathBuf::from(std::env::var_os("MEDREQ_NDC_DIR").unwrap());
+    let (_dir, store) = store();
+    for (name, rows) in [("product.txt", 128_241), ("package.txt", 243_960)] {
+        for created in [rows, 0] {
+            let started = std::time::Instant::now();
+            let file = std::fs::File::open(files.join(name)).unwrap();
+            let report = store.import(file, ImportOptions::default(), |_| {}).unwrap();
+            eprintln!("{name}: {:?} in {:?}", counts(&report), started.elapsed());
+            assert_eq!(counts(&report), [rows, created, 0, rows - created, 0]);
+        }
+    }
+    for text in
+        ["", "a", "mi", "midazolam", "midazolam inj", "tablet", "hydrochloride tab", "0409-2308-01", "00304092308014"]
+    {
+        let started = std::time::Instant::now();
+        let query = CatalogQuery { text: Some(text.to_owned()), limit: 50, after: None };
+        let page = store.search(&query, TODAY).unwrap();
+        eprintln!("{text:?}: {} in {:?}", page.total.unwrap(), started.elapsed());
+    }
+    let started = std::time::Instant::now();
+    let mut groups = 0;
+    store.each_candidate(None, TODAY, |_| groups += 1).unwrap();
+    eprintln!("{groups} candidates in {:?}", started.elapsed());
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    eprintln!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap());
+    let size = std::fs::metadata(store.file()).unwrap().len();
+    eprintln!("{} MB on disk", size / 1_000_000);
 }
