@@ -5,7 +5,7 @@
 //! from before until that transaction commits. Nothing refers to this file by row: medications name products by
 //! [`ProductRef`](crate::server::ports::ProductRef), so it can be rebuilt from the directories' files at any time.
 //!
-//! Three formats are read, recognised by the names in their first line (see [`format`] and [`encoding`]):
+//! Three formats are read, recognised by the names in their first line (see [`mod@format`] and [`encoding`]):
 //! the FDA's NDC product file and package file (tab-separated), and ANVISA's open-data CSV (semicolons).
 
 pub mod adopt;
