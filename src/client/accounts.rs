@@ -1,0 +1,164 @@
+//! Users, clients, service accounts, the audit log, and tokens for a service account. Secrets pass through, nothing keeps them.
+
+use reqwest::Method;
+
+use super::{
+    Client, ClientError,
+    call::{Call, Query},
+};
+use crate::api::{
+    List,
+    accounts::{
+        AuditView, ChangePassword, ClientView, CreateClient, CreateServiceAccount, CreateUser, PatchServiceAccount,
+        PatchUser, ResetPassword, ServiceAccountSecret, TokenAnswer, UserView, Whoami,
+    },
+    tickets::Nothing,
+};
+
+const USERS: &[&str] = &["auth", "v1", "users"];
+const CLIENTS: &[&str] = &["auth", "v1", "clients"];
+const SERVICE_ACCOUNTS: &[&str] = &["auth", "v1", "service-accounts"];
+
+fn page(limit: Option<usize>, cursor: Option<&str>) -> Query {
+    Query::default().some("limit", limit).some("cursor", cursor)
+}
+
+impl Client {
+    /// Who the token belongs to, and what it may do now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn whoami(&self) -> Result<Whoami, ClientError> {
+        self.fetch(Call::get(self, &["auth", "v1", "me"])).await
+    }
+
+    /// Changes one's own password; the token of this call is dead afterwards.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn change_password(&self, change: &ChangePassword) -> Result<(), ClientError> {
+        self.done(Call::new(self, Method::POST, &["auth", "v1", "me", "password"]).json(change)).await
+    }
+
+    /// One page of users.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn users(&self, limit: Option<usize>, cursor: Option<&str>) -> Result<List<UserView>, ClientError> {
+        self.fetch(Call::get(self, USERS).query(&page(limit, cursor))).await
+    }
+
+    /// A user by login name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn user(&self, username: &str) -> Result<UserView, ClientError> {
+        self.fetch(Call::get(self, &["auth", "v1", "users", username])).await
+    }
+
+    /// Creates a user.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn create_user(&self, user: &CreateUser) -> Result<UserView, ClientError> {
+        self.fetch(Call::new(self, Method::POST, USERS).json(user)).await
+    }
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn patch_user(&self, username: &str, patch: &PatchUser) -> Result<UserView, ClientError> {
+        self.fetch(Call::new(self, Method::PATCH, &["auth", "v1", "users", username]).json(patch)).await
+    }
+
+    /// Gives somebody else a temporary password.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn reset_password(&self, username: &str, password: &ResetPassword) -> Result<(), ClientError> {
+        let path = ["auth", "v1", "users", username, "password"];
+        self.done(Call::new(self, Method::POST, &path).json(password)).await
+    }
+
+    /// One page of clients, service accounts among them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn clients(&self, limit: Option<usize>, cursor: Option<&str>) -> Result<List<ClientView>, ClientError> {
+        self.fetch(Call::get(self, CLIENTS).query(&page(limit, cursor))).await
+    }
+
+    /// Registers a public app.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn create_client(&self, client: &CreateClient) -> Result<ClientView, ClientError> {
+        self.fetch(Call::new(self, Method::POST, CLIENTS).json(client)).await
+    }
+
+    /// Creates a service account; the answer holds its secret, this once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn create_service_account(
+        &self,
+        account: &CreateServiceAccount,
+    ) -> Result<ServiceAccountSecret, ClientError> {
+        self.fetch(Call::new(self, Method::POST, SERVICE_ACCOUNTS).json(account)).await
+    }
+
+    /// Locks a service account out, or lets it in again.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn patch_service_account(
+        &self,
+        client_id: &str,
+        patch: &PatchServiceAccount,
+    ) -> Result<ClientView, ClientError> {
+        let path = ["auth", "v1", "service-accounts", client_id];
+        self.fetch(Call::new(self, Method::PATCH, &path).json(patch)).await
+    }
+
+    /// Gives a service account another secret; the old one and its tokens are dead at once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn rotate_secret(&self, client_id: &str) -> Result<ServiceAccountSecret, ClientError> {
+        let path = ["auth", "v1", "service-accounts", client_id, "secret"];
+        self.fetch(Call::new(self, Method::POST, &path).json(&Nothing {})).await
+    }
+
+    /// One page of the audit log, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn audit(
+        &self,
+        kind: Option<&str>,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<List<AuditView>, ClientError> {
+        self.fetch(Call::get(self, &["auth", "v1", "audit"]).query(&page(limit, cursor).some("kind", kind))).await
+    }
+
+    /// A token by the client-credentials grant (RFC 6749 §4.4); `scopes` empty asks for all that the account has.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its problem's code is the grant's error, such as `invalid_client`.
+    pub async fn client_credentials(
+        &self,
+        client_id: &str,
+        client_secret: &str,
+        scopes: &[&str],
+    ) -> Result<TokenAnswer, ClientError> {
+        let scope = scopes.join(" ");
+        let mut fields =
+            vec![("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", client_secret)];
+        if !scope.is_empty() {
+            fields.push(("scope", &scope));
+        }
+        self.fetch(Call::new(self, Method::POST, &["oauth2", "token"]).form(&fields)).await
+    }
+}
