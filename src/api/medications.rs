@@ -81,6 +81,50 @@ pub struct ProductRef {
     pub key: String,
 }
 
+/// A medication to create or to replace whole. Its class and whether it can be asked for have commands of their own: a new one is
+/// inactive, with the class that the table of substances says, else `unreviewed`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PutMedication {
+    /// Name with strength and form.
+    #[cfg_attr(feature = "server", schema(example = "Midazolam 5 mg/mL, injection", max_length = 200))]
+    pub name: String,
+    /// Unit of issue.
+    #[cfg_attr(feature = "server", schema(example = "vial", max_length = 40))]
+    pub unit: String,
+    /// Ingredients with strengths.
+    #[serde(default)]
+    pub ingredients: Vec<Ingredient>,
+    /// Dosage form.
+    #[serde(default)]
+    pub dosage_form: Option<String>,
+    /// Routes.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// Pack units and how many units of issue each holds, more than zero.
+    #[serde(default)]
+    pub packs: Vec<Pack>,
+    /// `high_alert`, `look_alike`, `hazardous`, `refrigerated`, `do_not_tube`.
+    #[serde(default)]
+    pub flags: BTreeSet<String>,
+    /// Tall-man name of a look-alike.
+    #[serde(default)]
+    pub tall_man: Option<String>,
+    /// Where it lies in the pharmacy.
+    #[serde(default)]
+    pub shelf: Option<String>,
+    /// Linked catalogue products.
+    #[serde(default)]
+    pub products: Vec<ProductRef>,
+    /// Codes on boxes through which a scan finds it.
+    #[serde(default)]
+    pub scan_codes: Vec<String>,
+    /// Ids that other systems gave it.
+    #[serde(default)]
+    pub identifiers: Vec<Identifier>,
+}
+
 /// States a medication's control class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]

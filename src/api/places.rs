@@ -46,7 +46,7 @@ pub struct Ward {
     pub identifiers: Vec<Identifier>,
 }
 
-/// A cabinet; `par_levels` stand only where one cabinet is asked for.
+/// A cabinet; `par_levels` stand only where one cabinet is asked for. Written with them, they replace those before; without, those stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -79,6 +79,19 @@ pub struct ParLevel {
     #[cfg_attr(feature = "server", schema(value_type = String, example = "4"))]
     pub min: Quantity,
     /// Never more.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "20"))]
+    pub max: Quantity,
+}
+
+/// The numbers of a par level, whose cabinet and medication stand in the address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PutParLevel {
+    /// Refill at or below.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "4"))]
+    pub min: Quantity,
+    /// Never more; more than zero and not less than `min`.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "20"))]
     pub max: Quantity,
 }

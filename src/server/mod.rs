@@ -1,5 +1,6 @@
 //! Everything that runs: HTTP, use cases, stores, authentication, imports. Dependencies point inwards: `http` → `app` → `ports` ← `sqlite`.
 
+pub mod app;
 pub mod auth;
 pub mod catalog;
 #[cfg(test)]

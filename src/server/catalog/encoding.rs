@@ -48,18 +48,18 @@ impl FromStr for Encoding {
 
 /// Decodes lines, in one given encoding or in what each line is.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(in crate::server) struct Decoder {
     given: Option<Encoding>,
     saw_single_bytes: bool,
 }
 
 impl Decoder {
-    pub(super) fn new(given: Option<Encoding>) -> Self {
+    pub(in crate::server) fn new(given: Option<Encoding>) -> Self {
         Self { given, saw_single_bytes: false }
     }
 
     /// The text of a line, or why it is none.
-    pub(super) fn decode<'a>(&mut self, line: &'a [u8]) -> Result<Cow<'a, str>, &'static str> {
+    pub(in crate::server) fn decode<'a>(&mut self, line: &'a [u8]) -> Result<Cow<'a, str>, &'static str> {
         let text = match (std::str::from_utf8(line), self.given) {
             (Ok(text), None | Some(Encoding::Utf8)) => Cow::Borrowed(text),
             (Err(_), Some(Encoding::Utf8)) => return Err("it is not valid UTF-8"),
@@ -76,7 +76,7 @@ impl Decoder {
     }
 
     /// What was given, or found so far.
-    pub(super) fn encoding(&self) -> Encoding {
+    pub(in crate::server) fn encoding(&self) -> Encoding {
         match self.given {
             Some(given) => given,
             None if self.saw_single_bytes => Encoding::Windows1252,

@@ -96,6 +96,9 @@ pub enum ImportError {
     /// There are rows but none is good, or there are none.
     #[error("no row of the file is good; nothing was imported")]
     NoGoodRow(Box<ImportReport>),
+    /// One at a time: another one has not finished.
+    #[error("another catalogue import is running; try again when it has finished")]
+    Running,
     /// The file could not be read to its end.
     #[error("the file could not be read: {0}")]
     Read(#[source] io::Error),
@@ -157,7 +160,7 @@ impl CatalogStore {
         options: ImportOptions,
         mut progress: impl FnMut(Progress),
     ) -> Result<ImportReport, ImportError> {
-        let mut conn = self.writer()?;
+        let mut conn = self.writer().ok_or(ImportError::Running)?;
         let mut lines = Lines::new(input);
         let mut decoder = Decoder::new(options.encoding);
         let header = read_header(&mut lines, &mut decoder, options.format)?;

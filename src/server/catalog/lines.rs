@@ -3,12 +3,12 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 /// Longest line that is read; the longest in the NDC Directory has some 7,500 bytes.
-pub(super) const LINE_MAX: usize = 256 * 1024;
+pub(in crate::server) const LINE_MAX: usize = 256 * 1024;
 
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line, without its end.
-pub(super) enum Line<'a> {
+pub(in crate::server) enum Line<'a> {
     /// As it stands in the file.
     Bytes(&'a [u8]),
     /// Longer than [`LINE_MAX`]; skipped to its end.
@@ -16,22 +16,22 @@ pub(super) enum Line<'a> {
 }
 
 /// Reads line by line.
-pub(super) struct Lines<R> {
+pub(in crate::server) struct Lines<R> {
     input: BufReader<R>,
     line: Vec<u8>,
     /// Lines read so far: the number of the last one.
-    pub(super) number: u64,
+    pub(in crate::server) number: u64,
     /// Bytes read so far.
-    pub(super) bytes: u64,
+    pub(in crate::server) bytes: u64,
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(in crate::server) fn new(input: R) -> Self {
         Self { input: BufReader::with_capacity(64 * 1024, input), line: Vec::new(), number: 0, bytes: 0 }
     }
 
     /// The next line, `None` at the end of the file.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(in crate::server) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let mut too_long = false;
         loop {
@@ -75,7 +75,7 @@ impl<R: Read> Lines<R> {
 ///
 /// Between tabs a quote is a character like any other, save around a whole field, as spreadsheets write it; between
 /// semicolons or commas it may enclose a field and is doubled inside.
-pub(super) fn fields(line: &str, delimiter: char) -> Result<Vec<String>, &'static str> {
+pub(in crate::server) fn fields(line: &str, delimiter: char) -> Result<Vec<String>, &'static str> {
     if delimiter == '\t' {
         return Ok(line.split('\t').map(|field| tidy(&unquoted(field))).collect());
     }

@@ -15,7 +15,7 @@ mod fda;
 pub mod format;
 mod forms;
 mod import;
-mod lines;
+pub(super) mod lines;
 pub mod packages;
 mod pool;
 pub mod product;

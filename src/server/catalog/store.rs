@@ -49,14 +49,12 @@ impl CatalogStore {
         Ok(Self { writer: Mutex::new(conn), readers, file })
     }
 
-    /// The write connection; an import that runs is told of, not waited for.
-    pub(super) fn writer(&self) -> StoreResult<MutexGuard<'_, Connection>> {
+    /// The write connection; `None` while an import runs, which is told of and not waited for.
+    pub(super) fn writer(&self) -> Option<MutexGuard<'_, Connection>> {
         match self.writer.try_lock() {
-            Ok(conn) => Ok(conn),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(
-                "another catalogue import is running; try again when it has finished".to_owned(),
-            )),
+            Ok(conn) => Some(conn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
