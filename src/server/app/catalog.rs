@@ -20,7 +20,7 @@ use crate::{
         control_class::{ClassSource, Classification},
     },
     server::{
-        catalog::{AdoptCandidate, CatalogQuery, CatalogStore, PackageLevel, Product, Status, adopt::numbered},
+        catalog::{AdoptCandidate, CatalogQuery, CatalogStore, adopt::numbered},
         ports::{Medication, Page, ProductRef, ReferenceChanges, StoreError, StoreResult},
     },
 };
@@ -48,15 +48,10 @@ impl Catalog {
     /// A page of products in the order of their import.
     ///
     /// # Errors
-    /// [`ReferenceError::Malformed`] for a cursor that is none, or the store's.
+    /// The store's.
     pub async fn products(&self, query: CatalogQuery) -> Result<Page<wire::Product>, ReferenceError> {
         let today = self.today().await?;
-        let page = self.blocking(move |store| store.search(&query, today)).await.map_err(|error| match error {
-            StoreError::Missing { what: "cursor", .. } => {
-                ReferenceError::Malformed(Invalid::new("cursor", "it is none that this list gave; start without one"))
-            }
-            other => other.into(),
-        })?;
+        let page = self.blocking(move |store| store.search(&query, today)).await?;
         let items = page.items.into_iter().map(Into::into).collect();
         Ok(Page { items, next: page.next, total: page.total })
     }
@@ -244,33 +239,4 @@ pub(super) fn kept(codes: Vec<String>) -> Vec<String> {
     codes.sort();
     codes.dedup();
     codes
-}
-
-impl From<Product> for wire::Product {
-    fn from(it: Product) -> Self {
-        let packages = it.packages.into_iter().map(|package| wire::Package {
-            code: package.code,
-            description: package.description,
-            gtin: Some(package.gtin.into()),
-            inner: package.level == PackageLevel::Inner,
-        });
-        Self {
-            directory: it.directory.as_str().to_owned(),
-            key: it.key,
-            code: it.code,
-            name: it.name,
-            nonproprietary_name: it.nonproprietary_name,
-            ingredients: it.ingredients.into_iter().map(Into::into).collect(),
-            dosage_form: it.dosage_form,
-            routes: it.routes,
-            labeler: it.labeler,
-            control_class: it.classification,
-            status: match it.status {
-                Status::Valid => "valid",
-                Status::Lapsed => "lapsed",
-            }
-            .to_owned(),
-            packages: packages.collect(),
-        }
-    }
 }

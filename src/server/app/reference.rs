@@ -46,17 +46,6 @@ pub enum ReferenceError {
     /// A field does not hold what it may.
     #[error("{0}")]
     Invalid(#[from] Invalid),
-    /// Refers to something that does not exist.
-    #[error("there is no {what} {key:?}; create it first")]
-    Dangling {
-        /// The field that names it.
-        what: &'static str,
-        /// As named.
-        key: String,
-    },
-    /// Another record has the identifier.
-    #[error("the identifier {0:?} belongs to another record")]
-    IdentifierTaken(String),
     /// A scanned code that several medications have.
     #[error("{code:?} is on the boxes of several medications: {}; name one by its code", .medications.join(", "))]
     Ambiguous {
@@ -68,19 +57,9 @@ pub enum ReferenceError {
     /// Nobody has said the class, so it cannot be asked for.
     #[error("nobody has said the control class of {0}; a pharmacist says it first, `none` included")]
     ClassUnreviewed(MedicationCode),
-    /// The store did not answer.
+    /// The store refused or did not answer.
     #[error(transparent)]
-    Store(StoreError),
-}
-
-impl From<StoreError> for ReferenceError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Missing { what, key } => Self::Dangling { what, key },
-            StoreError::Exists { what: "identifier", key } => Self::IdentifierTaken(key),
-            other => Self::Store(other),
-        }
-    }
+    Store(#[from] StoreError),
 }
 
 /// A record as written.
@@ -278,10 +257,10 @@ impl Reference {
     pub async fn delete_par_level(&self, by: &Actor, cabinet: &str, medication: &str) -> Result<(), ReferenceError> {
         require(by, ITEM_EDITORS)?;
         let cabinet: CabinetCode = named("cabinet", cabinet)?;
-        let medication: MedicationCode = named("par level", medication)?;
+        let medication: MedicationCode = named("par_level", medication)?;
         let _alone = self.exclusive().await;
         let was = self.level(&cabinet, &medication).await?;
-        let was = was.ok_or_else(|| not_found("par level", medication.as_str()))?;
+        let was = was.ok_or_else(|| not_found("par_level", medication.as_str()))?;
         let audit = vec![audit(by, "par_level_removed", cabinet.as_str(), json!({ "was": was }))];
         let par_levels = vec![(cabinet, medication, None)];
         Ok(self.store.change_reference(ReferenceChanges { par_levels, audit, ..ReferenceChanges::default() }).await?)

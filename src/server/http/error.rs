@@ -13,6 +13,7 @@ use crate::{
     api::{PROBLEM_JSON, problem::Problem, tickets::Person},
     domain::refusal::{Category, More, Refusal, RefusalCode},
     server::{
+        app::{imports::ImportError, reference::ReferenceError},
         auth::{AuthError, accounts::AccountError},
         ports::{StoreError, SubmitError},
     },
@@ -64,6 +65,8 @@ pub(crate) enum ApiError {
         /// What was wrong and what to do.
         detail: String,
     },
+    /// One of these with further members of the problem document.
+    With(Box<Self>, Map<String, Value>),
     /// A defect: the text goes to the log.
     Internal(String),
 }
@@ -147,6 +150,7 @@ impl ApiError {
             Self::Other { status, code, field, detail } => {
                 Answer { field: field.clone(), ..Answer::new(*status, code, detail.clone()) }
             }
+            Self::With(error, more) => Answer { more: more.clone(), ..error.answer() },
             Self::Internal(cause) => internal(cause),
         }
     }
@@ -381,6 +385,46 @@ impl From<AccountError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<ReferenceError> for ApiError {
+    fn from(error: ReferenceError) -> Self {
+        let text = error.to_string();
+        match error {
+            ReferenceError::RoleRequired(_) => Self::forbidden("role_required", text),
+            ReferenceError::NotFound { what, .. } => Self::NotFound { what },
+            ReferenceError::Malformed(invalid) => {
+                Self::bad_request("invalid_parameter", invalid.field, invalid.message)
+            }
+            ReferenceError::Invalid(invalid) => Self::unprocessable(invalid.field, invalid.message),
+            ReferenceError::Ambiguous { .. } => Self::conflict("ambiguous_code", text),
+            ReferenceError::ClassUnreviewed(_) => Self::rule("class_unreviewed", "control_class", text),
+            ReferenceError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        let text = error.to_string();
+        match error {
+            ImportError::Format(_) => Self::rule("format_not_recognised", "", text),
+            ImportError::NoGoodRow(report) => {
+                let more = json!({ "rows": report.rows, "bad": report.bad, "bad_rows": report.bad_rows });
+                let more = more.as_object().cloned().unwrap_or_default();
+                Self::With(Box::new(Self::rule("no_good_rows", "", text)), more)
+            }
+            ImportError::TooManyRows(_) => Self::rule("too_many_rows", "", text),
+            ImportError::TooLarge(_) => {
+                Self::Other { status: StatusCode::PAYLOAD_TOO_LARGE, code: "body_too_large", field: None, detail: text }
+            }
+            ImportError::Running => Self::conflict("import_running", text),
+            ImportError::Reference(error) => error.into(),
+            ImportError::Account(error) => Self::Account(error),
+            ImportError::Store(error) => Self::Store(error),
+            ImportError::Read(_) => Self::Internal(text),
+        }
     }
 }
 

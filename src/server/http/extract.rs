@@ -15,7 +15,7 @@ use super::{AppState, BODY_MAX_BYTES, error::ApiError};
 use crate::server::auth::{AuthError, Principal, Scope, throttle::Source};
 
 /// Longest time that a body may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// A body that is too large is read on and thrown away up to this size, so that its sender lives to read the answer.
 const DRAIN_MAX_BYTES: usize = 64 * 1_024 * 1_024;
@@ -112,7 +112,8 @@ async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
     tokio::time::timeout(BODY_WITHIN, collect(body)).await.map_err(|_| ApiError::BodyTooSlow)?
 }
 
-async fn drain(body: Body) {
+/// Reads a body that nobody wants, so that its sender lives to read the answer.
+pub(super) async fn drain(body: Body) {
     // What the sender does with the rest is its business: the answer is known already.
     let _ = read(body).await;
 }

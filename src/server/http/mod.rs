@@ -5,11 +5,15 @@
 //! `security(())` makes it open; without the attribute any valid token will do. Statuses that the middleware can give (401, 403, 429, 503,
 //! and with a body 400, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
 
+mod catalog;
 mod error;
 mod extract;
 mod guard;
+mod imports;
 mod layers;
+mod medications;
 mod openapi;
+mod reference;
 mod request_id;
 
 #[cfg(test)]
@@ -26,6 +30,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::error::ApiError;
 use super::{
+    app::{
+        catalog::Catalog,
+        imports::{Imports, UPLOAD_MAX},
+        reference::Reference,
+    },
     auth::Auth,
     catalog::CatalogStore,
     ports::{IdentityStore, Pipeline, ReferenceStore, TicketStore},
@@ -56,26 +65,51 @@ pub struct Services {
 
 /// What every handler gets; cheap to clone.
 #[derive(Clone)]
-pub struct AppState(Arc<Services>);
+pub struct AppState {
+    services: Arc<Services>,
+    imports: Imports,
+}
 
 impl AppState {
     /// Wraps the services.
     #[must_use]
     pub fn new(services: Services) -> Self {
-        Self(Arc::new(services))
+        let reference = Arc::new(Reference::new(Arc::clone(&services.reference)));
+        let catalog = Catalog::new(Arc::clone(&services.catalog), Arc::clone(&reference));
+        let imports = Imports::new(reference, catalog, Arc::clone(&services.auth), &services.data_dir, UPLOAD_MAX);
+        Self { services: Arc::new(services), imports }
+    }
+
+    /// Places, medications and par levels, with the rules of who may change them.
+    fn reference_data(&self) -> &Reference {
+        self.imports.reference()
+    }
+
+    /// The catalogue, and adoption from it.
+    fn products(&self) -> &Catalog {
+        self.imports.catalog()
+    }
+
+    /// Files in.
+    fn imports(&self) -> &Imports {
+        &self.imports
     }
 }
 
 impl Deref for AppState {
     type Target = Services;
     fn deref(&self) -> &Services {
-        &self.0
+        &self.services
     }
 }
 
 /// Every operation with its documentation.
 fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(catalog::routes())
+        .merge(imports::routes())
+        .merge(medications::routes())
+        .merge(reference::routes())
     // One line per resource file, by name: .merge(tickets::routes())
 }
 

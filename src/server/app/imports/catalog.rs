@@ -4,7 +4,7 @@ use std::{fs::File, sync::Arc};
 
 use super::{ImportError, ImportOptions, Imports, Job, Progress, blocking, encoding, malformed};
 use crate::{
-    api::imports::{BadRow, ImportReport},
+    api::imports::ImportReport,
     server::catalog::{self, Format},
 };
 
@@ -25,24 +25,6 @@ impl Imports {
         let report = blocking(import).await?;
         self.note(&job, &report).await?;
         Ok(report)
-    }
-}
-
-impl From<catalog::ImportReport> for ImportReport {
-    fn from(report: catalog::ImportReport) -> Self {
-        let bad = |row: catalog::BadRow| BadRow { line: row.line, reason: row.reason };
-        Self {
-            what: report.what,
-            format: report.format.to_string(),
-            encoding: report.encoding.to_string(),
-            rows: report.rows,
-            created: report.created,
-            updated: report.updated,
-            unchanged: report.unchanged,
-            bad: report.bad,
-            bad_rows: report.bad_rows.into_iter().map(bad).collect(),
-            dry_run: report.dry_run,
-        }
     }
 }
 

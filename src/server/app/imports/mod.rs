@@ -197,6 +197,18 @@ impl Imports {
         Self { reference, catalog, auth, spool: spool.to_owned(), upload_max }
     }
 
+    /// Places, medications and par levels.
+    #[must_use]
+    pub fn reference(&self) -> &Arc<Reference> {
+        &self.reference
+    }
+
+    /// The catalogue.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Makes room for an upload.
     ///
     /// # Errors
