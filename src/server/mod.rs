@@ -5,6 +5,7 @@ pub mod auth;
 pub mod catalog;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod demo;
 pub mod files;
 pub mod http;
 pub mod ports;
