@@ -15,6 +15,7 @@ mod medications;
 mod openapi;
 mod reference;
 mod request_id;
+mod serve;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::error::ApiError;
+pub use self::serve::serve;
 use super::{
     app::{
         catalog::Catalog,
