@@ -2,7 +2,12 @@
 
 pub mod catalog;
 pub mod checks;
+pub(crate) mod event_view;
 pub mod imports;
 pub mod medications;
 pub mod reference;
+pub(crate) mod scans;
+pub(crate) mod ticket_cache;
+pub(crate) mod ticket_forms;
+pub(crate) mod tickets;
 mod wire;

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::request_id;
 use crate::{
     api::{PROBLEM_JSON, problem::Problem, tickets::Person},
-    domain::refusal::{Category, More, Refusal, RefusalCode},
+    domain::refusal::{Category, More, Refusal},
     server::{
-        app::{imports::ImportError, reference::ReferenceError},
+        app::{imports::ImportError, reference::ReferenceError, ticket_forms::Misfit, tickets::DeskError},
         auth::{AuthError, accounts::AccountError},
         ports::{StoreError, SubmitError},
     },
@@ -147,9 +147,12 @@ impl ApiError {
                 "the server is busy; try again, a write with the same idempotency key",
             )
             .retry_after(*retry_after),
-            Self::Other { status, code, field, detail } => {
-                Answer { field: field.clone(), ..Answer::new(*status, code, detail.clone()) }
-            }
+            Self::Other { status, code, field, detail } => Answer {
+                field: field.clone(),
+                // A 503 always says when to come back.
+                retry_after: (*status == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1)),
+                ..Answer::new(*status, code, detail.clone())
+            },
             Self::With(error, more) => Answer { more: more.clone(), ..error.answer() },
             Self::Internal(cause) => internal(cause),
         }
@@ -434,7 +437,35 @@ impl From<SubmitError> for ApiError {
     }
 }
 
-/// A ticket that is not there and one that may not be seen are the same answer.
-pub(crate) fn no_ticket() -> ApiError {
-    Refusal::new(RefusalCode::TicketNotFound, "there is no such ticket, or none that you may see").into()
+impl From<DeskError> for ApiError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Shape { field, detail } => Self::bad_request("invalid_body", field, detail),
+            // A ticket that is not there and one that may not be seen are the same answer.
+            DeskError::NoTicket => Self::NotFound { what: "ticket" },
+            DeskError::NoCommand => Self::NotFound { what: "command" },
+            DeskError::OutOfReach(refusal) => Self::Other {
+                status: StatusCode::NOT_FOUND,
+                code: refusal.code.as_str(),
+                field: refusal.field,
+                detail: refusal.detail,
+            },
+            DeskError::Refused(refusal) => Self::Refused(refusal),
+            DeskError::VersionMissing => Self::PreconditionRequired,
+            DeskError::NotYet => Self::Other {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                code: "version_not_yet_here",
+                field: Some("min_version".to_owned()),
+                detail: "this version is not readable here yet; try again".to_owned(),
+            },
+            DeskError::Store(error) => Self::Store(error),
+            DeskError::Submit(error) => Self::Submit(error),
+        }
+    }
+}
+
+impl From<Misfit> for ApiError {
+    fn from(misfit: Misfit) -> Self {
+        DeskError::from(misfit).into()
+    }
 }

@@ -6,16 +6,20 @@
 //! and with a body 400, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
 
 mod catalog;
+mod commands;
 mod error;
 mod extract;
 mod guard;
+mod headers;
 mod imports;
 mod layers;
+mod list;
 mod medications;
 mod openapi;
 mod reference;
 mod request_id;
 mod serve;
+mod tickets;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -36,6 +40,7 @@ use super::{
         catalog::Catalog,
         imports::{Imports, UPLOAD_MAX},
         reference::Reference,
+        tickets::TicketDesk,
     },
     auth::Auth,
     catalog::CatalogStore,
@@ -65,54 +70,70 @@ pub struct Services {
     pub shutdown: watch::Receiver<bool>,
 }
 
-/// What every handler gets; cheap to clone.
+/// What every handler gets; cheap to clone. It derefs to the services.
 #[derive(Clone)]
-pub struct AppState {
-    services: Arc<Services>,
+pub struct AppState(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    desk: TicketDesk,
     imports: Imports,
 }
 
 impl AppState {
-    /// Wraps the services.
+    /// Builds what stands on the services.
     #[must_use]
     pub fn new(services: Services) -> Self {
         let reference = Arc::new(Reference::new(Arc::clone(&services.reference)));
         let catalog = Catalog::new(Arc::clone(&services.catalog), Arc::clone(&reference));
         let imports = Imports::new(reference, catalog, Arc::clone(&services.auth), &services.data_dir, UPLOAD_MAX);
-        Self { services: Arc::new(services), imports }
+        let desk = TicketDesk::new(
+            services.auth.issuer().to_owned(),
+            Arc::clone(&services.pipeline),
+            Arc::clone(&services.tickets),
+            Arc::clone(&services.reference),
+        );
+        Self(Arc::new(Inner { services, desk, imports }))
+    }
+
+    /// The use cases around tickets.
+    fn desk(&self) -> &TicketDesk {
+        &self.0.desk
     }
 
     /// Places, medications and par levels, with the rules of who may change them.
     fn reference_data(&self) -> &Reference {
-        self.imports.reference()
+        self.0.imports.reference()
     }
 
     /// The catalogue, and adoption from it.
     fn products(&self) -> &Catalog {
-        self.imports.catalog()
+        self.0.imports.catalog()
     }
 
     /// Files in.
     fn imports(&self) -> &Imports {
-        &self.imports
+        &self.0.imports
     }
 }
 
 impl Deref for AppState {
     type Target = Services;
     fn deref(&self) -> &Services {
-        &self.services
+        &self.0.services
     }
 }
 
 /// Every operation with its documentation.
 fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
+        // One line per resource file, by name.
         .merge(catalog::routes())
+        .merge(commands::routes())
         .merge(imports::routes())
         .merge(medications::routes())
         .merge(reference::routes())
-    // One line per resource file, by name: .merge(tickets::routes())
+        .merge(tickets::routes())
 }
 
 /// The whole application.
