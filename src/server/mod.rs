@@ -10,3 +10,4 @@ pub mod files;
 pub mod http;
 pub mod ports;
 pub mod sqlite;
+pub mod up;
