@@ -22,6 +22,10 @@ mod serve;
 mod tickets;
 
 #[cfg(test)]
+mod imports_tests;
+#[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 
 use std::{ops::Deref, path::PathBuf, sync::Arc};

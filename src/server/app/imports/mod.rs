@@ -441,6 +441,3 @@ impl Tally {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,6 @@
 //! A list of users: `username`, `name`, `roles`, `wards`, `pharmacies`, the last three separated by `|` or blanks. No list holds passwords.
+//!
+//! A row replaces name, roles and places of a user who exists; `wards` and `pharmacies` may be left out, which gives none.
 
 use super::{
     ImportError, Tally,
