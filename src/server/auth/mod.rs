@@ -175,6 +175,9 @@ pub struct Auth {
 /// Keys that nobody knows have the store asked again, but not more often than this: anybody may send such tokens.
 const KEYS_AGAIN: Duration = Duration::from_secs(1);
 
+/// A key that another node retired stops to sign here within this time.
+const KEYS_AGAIN_AT_LATEST: Duration = Duration::from_secs(60);
+
 impl Auth {
     /// Opens it over a store: fixes the issuer at the first start, makes the first key and the built-in clients.
     ///
@@ -226,9 +229,11 @@ impl Auth {
             }
             let mut ticks = tokio::time::interval(snapshot::REFRESH_EVERY);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut keys = tokio::time::interval(KEYS_AGAIN_AT_LATEST);
             while !*stop.borrow() {
                 tokio::select! {
                     _ = ticks.tick() => auth.refresh().await,
+                    _ = keys.tick() => auth.reload_keys(Timestamp::now()).await,
                     changed = stop.changed() => if changed.is_err() { break },
                 }
             }
