@@ -108,7 +108,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || essence == "application/merge-patch+json"
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+/// Reads a body of at most [`BODY_MAX_BYTES`], however slow its sender would like to be.
+pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
     tokio::time::timeout(BODY_WITHIN, collect(body)).await.map_err(|_| ApiError::BodyTooSlow)?
 }
 

@@ -5,6 +5,7 @@
 //! `security(())` makes it open; without the attribute any valid token will do. Statuses that the middleware can give (401, 403, 429, 503,
 //! and with a body 400, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
 
+mod accounts;
 mod catalog;
 mod commands;
 mod error;
@@ -15,10 +16,13 @@ mod imports;
 mod layers;
 mod list;
 mod medications;
+mod oauth2;
 mod openapi;
 mod reference;
 mod request_id;
 mod serve;
+mod setup;
+mod setup_page;
 mod tickets;
 
 #[cfg(test)]
@@ -132,6 +136,9 @@ impl Deref for AppState {
 fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         // One line per resource file, by name.
+        .merge(accounts::routes())
+        .merge(oauth2::routes())
+        .merge(setup::routes())
         .merge(catalog::routes())
         .merge(commands::routes())
         .merge(imports::routes())

@@ -1,0 +1,176 @@
+//! Accounts as an administrator's client meets them: who may, what is answered, and that changes act at once.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::{Value, json};
+
+use crate::server::http::testing::TestApp;
+
+const NONE: &[(&str, &str)] = &[];
+
+#[tokio::test]
+async fn whoami_says_what_the_token_may_do() {
+    let app = TestApp::new().await;
+    let me = app.get("ana", "/auth/v1/me").await.expect(200);
+    assert_eq!((me["username"].as_str(), me["roles"][0].as_str()), (Some("ana"), Some("nurse")));
+    assert_eq!(me["wards"], json!(["CM", "UTI"]));
+    assert!(me["scopes"].as_array().unwrap().contains(&json!("tickets:write")));
+    assert!(me["expires_at"].as_str().unwrap().ends_with('Z'));
+    let on_behalf = app.call("his", "GET", "/auth/v1/me", &[("x-on-behalf-of", "ana")], Value::Null).await.expect(200);
+    assert_eq!((on_behalf["username"].as_str(), on_behalf["client_id"].as_str()), (Some("ana"), Some("his")));
+    let own = app.call("ana", "GET", "/auth/v1/me", &[("x-on-behalf-of", "bia")], Value::Null).await;
+    assert_eq!(own.refusal(), (403, "delegation_not_allowed"));
+    let nobody = app.call("his", "GET", "/auth/v1/me", &[("x-on-behalf-of", "nobody")], Value::Null).await;
+    assert_eq!(nobody.refusal(), (403, "unknown_on_behalf_of"));
+}
+
+#[tokio::test]
+async fn a_bad_token_is_answered_with_a_challenge() {
+    let app = TestApp::new().await;
+    let missing = app.get("", "/auth/v1/me").await;
+    assert_eq!(
+        (missing.refusal(), missing.header("www-authenticate")),
+        ((401, "missing_token"), "Bearer realm=\"medreq\"")
+    );
+    for bad in ["Bearer x", "Bearer a.b.c", "Bearer ", "bearer eyJhbGciOiJub25lIn0.e30."] {
+        let answer = app.call("", "GET", "/auth/v1/me", &[("authorization", bad)], Value::Null).await;
+        assert_eq!(answer.refusal(), (401, "invalid_token"), "{bad}");
+        assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""));
+    }
+    let scope = app.get("ana", "/auth/v1/users").await;
+    assert_eq!(scope.refusal(), (403, "insufficient_scope"));
+    assert!(scope.header("www-authenticate").contains("scope=\"users:write\""));
+}
+
+#[tokio::test]
+async fn an_account_lives_from_creation_to_lock_out() {
+    let app = TestApp::new().await;
+    let new = json!({ "username": "Jos\u{e9}", "name": "Jos\u{e9} Lima", "roles": ["nurse"], "wards": ["uti"], "password": "correct horse" });
+    let answer = app.call("ada", "POST", "/auth/v1/users", NONE, new.clone()).await;
+    let location = answer.header("location").to_owned();
+    let user = answer.expect(201);
+    assert_eq!((user["username"].as_str(), user["wards"][0].as_str()), (Some("jos\u{e9}"), Some("UTI")));
+    assert_eq!((user["has_password"].as_bool(), user["must_change_password"].as_bool()), (Some(true), Some(true)));
+    assert!(user.get("password_hash").is_none());
+    assert_eq!(app.get("ada", &location).await.expect(200), user);
+    assert_eq!(app.call("ada", "POST", "/auth/v1/users", NONE, new).await.refusal(), (409, "already_exists"));
+
+    let patched = app.call("ada", "PATCH", &location, NONE, json!({ "roles": ["charge_nurse"] })).await.expect(200);
+    assert_eq!(patched["roles"], json!(["charge_nurse"]));
+    let reset = json!({ "password": "battery staple" });
+    app.call("ada", "POST", &format!("{location}/password"), NONE, reset).await.expect(200);
+    app.call("ada", "PATCH", "/auth/v1/users/ana", NONE, json!({ "disabled": true })).await.expect(200);
+    assert_eq!(app.get("ana", "/auth/v1/me").await.refusal(), (401, "invalid_token"));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_by_field() {
+    let app = TestApp::new().await;
+    let with = |change: Value| {
+        let mut new = json!({ "username": "novo", "name": "Novo", "roles": ["nurse"] });
+        new.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        new
+    };
+    for (change, status, field) in [
+        (json!({ "username": "a b" }), 400, "username"),
+        (json!({ "roles": ["emperor"] }), 400, "roles[0]"),
+        (json!({ "extra": 1 }), 400, "extra"),
+        (json!({ "name": "a\u{0}b" }), 422, "name"),
+        (json!({ "name": "" }), 422, "name"),
+        (json!({ "roles": [] }), 422, "roles"),
+        (json!({ "roles": ["service"] }), 422, "roles"),
+        (json!({ "wards": ["NOWHERE"] }), 422, "wards"),
+        (json!({ "password": "short" }), 422, "password"),
+        (json!({ "password": "x".repeat(600) }), 422, "password"),
+    ] {
+        let answer = app.call("ada", "POST", "/auth/v1/users", NONE, with(change.clone())).await;
+        assert_eq!((answer.status.as_u16(), answer.json["field"].as_str()), (status, Some(field)), "{change}");
+    }
+    assert_eq!(app.get("ada", "/auth/v1/users/novo").await.refusal(), (404, "user_not_found"));
+    assert_eq!(app.get("ada", "/auth/v1/users?limit=0").await.refusal(), (400, "invalid_parameter"));
+    let last = app.call("ada", "PATCH", "/auth/v1/users/ada", NONE, json!({ "disabled": true })).await;
+    assert_eq!(last.refusal(), (409, "last_admin"));
+}
+
+#[tokio::test]
+async fn lists_go_page_by_page() {
+    let app = TestApp::new().await;
+    let (mut names, mut path) = (Vec::new(), "/auth/v1/users?limit=3".to_owned());
+    loop {
+        let page = app.get("ada", &path).await.expect(200);
+        assert_eq!(page["total"], 8);
+        names
+            .extend(page["items"].as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/auth/v1/users?limit=3&cursor={next}");
+    }
+    assert_eq!(names, ["ada", "ana", "bia", "marta", "otto", "paulo", "rita", "tito"]);
+}
+
+#[tokio::test]
+async fn ones_own_password_is_changed_with_the_current_one() {
+    let app = TestApp::new().await;
+    app.state
+        .auth
+        .reset_password("ana", "correct horse", &crate::server::auth::accounts::Editor::on_server())
+        .await
+        .unwrap();
+    let token = app.state.auth.user_token("ana", jiff::SignedDuration::from_mins(1)).await.unwrap().access_token;
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    let change = |current: &str, new: &str| json!({ "current_password": current, "new_password": new });
+    let path = "/auth/v1/me/password";
+    let wrong = app.call("", "POST", path, &headers, change("wrong horse", "battery staple")).await;
+    assert_eq!(wrong.refusal(), (422, "wrong_password"));
+    app.call("", "POST", path, &headers, change("correct horse", "battery staple")).await.expect(204);
+    assert_eq!(app.call("", "GET", "/auth/v1/me", &headers, Value::Null).await.refusal(), (401, "invalid_token"));
+    let service = app.call("his", "POST", path, NONE, change("a", "battery staple")).await;
+    assert_eq!(service.refusal(), (403, "not_a_user"));
+}
+
+#[tokio::test]
+async fn a_service_accounts_secret_is_shown_once() {
+    let app = TestApp::new().await;
+    let new = json!({ "client_id": "robot", "name": "Robot", "scopes": ["tickets:read"], "wards": ["UTI"] });
+    let made = app.call("ada", "POST", "/auth/v1/service-accounts", NONE, new.clone()).await.expect(201);
+    assert!(made["client_secret"].as_str().unwrap().len() >= 43);
+    assert_eq!(
+        app.call("ada", "POST", "/auth/v1/service-accounts", NONE, new).await.refusal(),
+        (409, "already_exists")
+    );
+    let read = app.get("ada", "/auth/v1/service-accounts/robot").await.expect(200);
+    assert!(read.get("client_secret").is_none() && read.get("secret_hash").is_none());
+    let rotated =
+        app.call("ada", "POST", "/auth/v1/service-accounts/robot/secret", NONE, Value::Null).await.expect(200);
+    assert_ne!(rotated["client_secret"], made["client_secret"]);
+    let off = json!({ "disabled": true });
+    let off = app.call("ada", "PATCH", "/auth/v1/service-accounts/robot", NONE, off).await.expect(200);
+    assert_eq!(off["disabled"], true);
+    for (scopes, status) in [(json!(["admin"]), 422), (json!(["unheard-of"]), 422), (json!([]), 422)] {
+        let new = json!({ "name": "Bad", "scopes": scopes });
+        app.call("ada", "POST", "/auth/v1/service-accounts", NONE, new).await.expect(status);
+    }
+    assert_eq!(app.get("ada", "/auth/v1/service-accounts/nobody").await.refusal(), (404, "service_account_not_found"));
+    assert_eq!(app.get("otto", "/auth/v1/clients").await.refusal(), (403, "insufficient_scope"));
+    let app_client = json!({ "client_id": "nurse-app", "name": "Nurse app", "redirect_uris": ["http://127.0.0.1/cb"] });
+    app.call("ada", "POST", "/auth/v1/clients", NONE, app_client).await.expect(201);
+    let all = app.get("ada", "/auth/v1/clients").await.expect(200);
+    let ids: Vec<_> =
+        all["items"].as_array().unwrap().iter().map(|client| client["client_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["his", "medreq-cli", "medreq-console", "nurse-app", "robot"]);
+}
+
+#[tokio::test]
+async fn the_audit_is_for_auditors_and_holds_no_secret() {
+    let app = TestApp::new().await;
+    let new = json!({ "username": "novo", "name": "Novo", "roles": ["nurse"], "password": "correct horse" });
+    app.call("ada", "POST", "/auth/v1/users", NONE, new).await.expect(201);
+    let audit = app.get("otto", "/auth/v1/audit?kind=user&limit=5").await.expect(200);
+    let first = &audit["items"][0];
+    assert_eq!((first["action"].as_str(), first["actor"].as_str()), (Some("user_created"), Some("ada")));
+    assert_eq!(first["subject"], "novo");
+    assert!(!audit.to_string().contains("correct horse") && !audit.to_string().contains("argon2"));
+    let next = audit["next"].as_str().unwrap();
+    app.get("otto", &format!("/auth/v1/audit?kind=user&limit=5&cursor={next}")).await.expect(200);
+    assert_eq!(app.get("otto", "/auth/v1/audit?cursor=x").await.refusal(), (400, "invalid_cursor"));
+    assert_eq!(app.get("ana", "/auth/v1/audit").await.refusal(), (403, "insufficient_scope"));
+}

@@ -1,0 +1,192 @@
+//! The OAuth2 endpoints that clients reach without a token: token, keys, metadata. Errors here are those of RFC 6749, not problem documents.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    AppState,
+    error::ApiError,
+    extract::{Peer, read},
+};
+use crate::{
+    api::accounts::{TokenAnswer, TokenProblem},
+    server::auth::grants::{Issued, TokenError, TokenRequest},
+};
+
+/// Longest token request, in bytes.
+const FORM_MAX_BYTES: usize = 16 * 1_024;
+
+/// Every route of this file.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(oauth_metadata))
+        .routes(routes!(openid_metadata))
+        .routes(routes!(jwks))
+        .routes(routes!(token))
+}
+
+/// Metadata of the authorization server (RFC 8414).
+#[utoipa::path(
+    get, path = "/.well-known/oauth-authorization-server", tag = "oauth2", operation_id = "oauth_metadata", security(()),
+    responses((status = 200, description = "What this server offers", body = Object))
+)]
+pub(super) async fn oauth_metadata(State(state): State<AppState>) -> Response {
+    public(state.auth.oauth_metadata())
+}
+
+/// Metadata for OpenID Connect clients.
+#[utoipa::path(
+    get, path = "/.well-known/openid-configuration", tag = "oauth2", operation_id = "openid_metadata", security(()),
+    responses((status = 200, description = "What this server offers", body = Object))
+)]
+pub(super) async fn openid_metadata(State(state): State<AppState>) -> Response {
+    public(state.auth.openid_metadata())
+}
+
+/// The keys that tokens are verified with (RFC 7517).
+#[utoipa::path(
+    get, path = "/oauth2/jwks", tag = "oauth2", operation_id = "jwks", security(()),
+    responses((status = 200, description = "A JWK set", body = Object))
+)]
+pub(super) async fn jwks(State(state): State<AppState>) -> Response {
+    public(state.auth.jwks())
+}
+
+fn public(document: Value) -> Response {
+    ([(header::CACHE_CONTROL, "public, max-age=60")], Json(document)).into_response()
+}
+
+/// Issues an access token to a service account (client credentials, RFC 6749 §4.4).
+///
+/// The client authenticates by HTTP Basic or by `client_id` and `client_secret` in the body, not by both.
+#[utoipa::path(
+    post, path = "/oauth2/token", tag = "oauth2", operation_id = "token", security(()),
+    request_body(
+        content = TokenForm, content_type = "application/x-www-form-urlencoded",
+        description = "A token request; an empty parameter counts as left out"
+    ),
+    responses(
+        (status = 200, description = "A token", body = TokenAnswer),
+        (status = 400, description = "The request or the scope is not valid, or the grant is not supported", body = TokenProblem),
+        (status = 401, description = "Unknown client or wrong secret", body = TokenProblem),
+        (status = 413, description = "The body is too large", body = TokenProblem),
+        (status = 429, description = "Too many attempts failed; see Retry-After", body = TokenProblem),
+        (status = 500, description = "The token could not be signed", body = TokenProblem),
+        (status = 503, description = "The store is not available; see Retry-After", body = TokenProblem),
+    )
+)]
+pub(super) async fn token(State(state): State<AppState>, peer: Peer, headers: HeaderMap, body: Body) -> Response {
+    let body = match read(body).await {
+        Ok(body) if body.len() <= FORM_MAX_BYTES => body,
+        Ok(_) | Err(ApiError::BodyTooLarge) => {
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large");
+        }
+        Err(error) => return error.into_response(),
+    };
+    if !is_form(&headers) {
+        return refuse(&TokenError::InvalidRequest("the body must be application/x-www-form-urlencoded"), false);
+    }
+    let authorization = match authorization(&headers) {
+        Ok(authorization) => authorization,
+        Err(error) => return refuse(&error, true),
+    };
+    let request = TokenRequest { body: &body, authorization, source: peer.source() };
+    match state.auth.token(request).await {
+        Ok(issued) => no_store((StatusCode::OK, Json(answer(issued))).into_response()),
+        Err(error) => refuse(&error, authorization.is_some()),
+    }
+}
+
+/// A token request.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the form, which is read parameter by parameter so that none comes twice")]
+pub(super) struct TokenForm {
+    /// `client_credentials`.
+    #[schema(example = "client_credentials")]
+    grant_type: String,
+    /// Scopes separated by blanks; all that the client has where left out.
+    #[schema(example = "tickets:read tickets:write")]
+    scope: Option<String>,
+    /// Where the client does not use HTTP Basic.
+    client_id: Option<String>,
+    /// Where the client does not use HTTP Basic.
+    #[schema(format = Password)]
+    client_secret: Option<String>,
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+fn authorization(headers: &HeaderMap) -> Result<Option<&str>, TokenError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| TokenError::InvalidClient),
+        (Some(_), Some(_)) => Err(TokenError::InvalidRequest("the Authorization header is given more than once")),
+    }
+}
+
+fn answer(issued: Issued) -> TokenAnswer {
+    TokenAnswer {
+        access_token: issued.access_token,
+        token_type: "Bearer".into(),
+        expires_in: issued.expires_in.as_secs(),
+        scope: issued.scope,
+    }
+}
+
+fn refuse(error: &TokenError, by_header: bool) -> Response {
+    let status = match error {
+        TokenError::InvalidClient => StatusCode::UNAUTHORIZED,
+        TokenError::TooSoon(_) => StatusCode::TOO_MANY_REQUESTS,
+        TokenError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        TokenError::Signing => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let description = match error {
+        TokenError::Unavailable(cause) => {
+            tracing::warn!(error = %cause, "no token was issued");
+            "the store is not available; try again".to_owned()
+        }
+        other => other.to_string(),
+    };
+    let mut response = problem(status, error.code(), &description);
+    if matches!(error, TokenError::InvalidClient) && by_header {
+        let challenge = HeaderValue::from_static("Basic realm=\"medreq\", charset=\"UTF-8\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    let retry_after = match error {
+        TokenError::TooSoon(wait) => Some(wait.as_secs().max(1)),
+        TokenError::Unavailable(_) => Some(1),
+        _ => None,
+    };
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn problem(status: StatusCode, error: &str, description: &str) -> Response {
+    let body = TokenProblem { error: error.to_owned(), error_description: description.to_owned() };
+    no_store((status, Json(body)).into_response())
+}
+
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+#[cfg(test)]
+#[path = "oauth2_tests.rs"]
+mod tests;
