@@ -21,7 +21,7 @@ use super::{AppState, error::ApiError, request_id};
 /// Requests that are worked on at the same time; streams count only until they begin.
 const AT_ONCE: usize = 512;
 
-/// Longest time until an answer begins, imports aside. Longer than the longest `Prefer: wait`.
+/// Longest time until an answer begins, imports and adoption aside. Longer than the longest `Prefer: wait`.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
 
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -56,7 +56,8 @@ async fn shed(places: Arc<Semaphore>, request: Request, next: Next) -> Response 
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with("/v1/imports/") {
+    let path = request.uri().path();
+    if path.starts_with("/v1/imports/") || path == "/v1/medications/adopt" {
         return next.run(request).await;
     }
     let busy = |_| ApiError::Busy { client: false, retry_after: Duration::from_secs(1) }.into_response();

@@ -53,6 +53,9 @@ impl Layout {
     }
 }
 
+/// The cells of a row, or why it is none.
+type Cells = Result<Vec<String>, String>;
+
 /// A list that is being read.
 pub(super) struct Table {
     lines: Lines<File>,
@@ -107,7 +110,7 @@ impl Table {
         Ok(good)
     }
 
-    fn next(&mut self) -> io::Result<Option<(u64, Result<Vec<String>, String>)>> {
+    fn next(&mut self) -> io::Result<Option<(u64, Cells)>> {
         loop {
             let number = self.lines.number + 1;
             let cells = match self.lines.next()? {
@@ -138,7 +141,7 @@ fn header(line: &str) -> Result<(char, Vec<String>), &'static str> {
     Ok((separator, names))
 }
 
-fn cells(text: &str, separator: char, columns: &[&str], layout: &Layout) -> Result<Vec<String>, String> {
+fn cells(text: &str, separator: char, columns: &[&str], layout: &Layout) -> Cells {
     let mut cells = lines::fields(text, separator)?;
     while cells.len() > columns.len() && cells.last().is_some_and(String::is_empty) {
         cells.pop();
