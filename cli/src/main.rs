@@ -1,1 +1,27 @@
-fn main() {}
+//! The `medreq` binary: parses, delegates, says how it ended. Nothing else happens here.
+
+mod cli;
+mod commands;
+mod config;
+mod context;
+mod failure;
+mod input;
+mod lines;
+mod output;
+mod paths;
+mod table;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let json = cli.globals.json;
+    match cli.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}

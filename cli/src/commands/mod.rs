@@ -1,0 +1,16 @@
+//! One module per subcommand: its flags and one function that runs it. What a command means, the API decides.
+
+pub(crate) mod audit;
+pub(crate) mod cabinet;
+pub(crate) mod catalog;
+pub(crate) mod client;
+pub(crate) mod completions;
+mod imports;
+pub(crate) mod man;
+pub(crate) mod medication;
+mod paging;
+pub(crate) mod pharmacy;
+pub(crate) mod ticket;
+pub(crate) mod user;
+pub(crate) mod ward;
+pub(crate) mod whoami;

@@ -1,0 +1,128 @@
+//! Printing: the API's JSON, or text for people. Data goes to stdout; hints and progress go to stderr, and only where a person looks.
+
+use std::io::{self, IsTerminal, Write};
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use medreq::domain::reason::Priority;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    /// The API's JSON in place of text.
+    pub(crate) json: bool,
+    color: bool,
+    /// A person reads stderr.
+    pub(crate) interactive: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { json, color: !json && !plain && io::stdout().is_terminal(), interactive: io::stderr().is_terminal() }
+    }
+
+    /// Prints a value as JSON, or as what `text` makes of it.
+    pub(crate) fn show<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        if self.json {
+            let json = serde_json::to_string_pretty(value).expect("wire types always serialise");
+            return self.line(&json);
+        }
+        self.line(&text(value))
+    }
+
+    /// Prints a value as one line of JSON.
+    pub(crate) fn json_line<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
+        self.line(&serde_json::to_string(value).expect("wire types always serialise"))
+    }
+
+    /// Prints text and a line end; every line is out at once, so that a pipe sees what happens when it happens.
+    pub(crate) fn line(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush())
+            .map_err(Failure::Output)
+    }
+
+    /// Prints bytes as they are.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Output)
+    }
+
+    /// Tells something beside the data, on stderr.
+    pub(crate) fn note(&self, text: &str) {
+        // What is only a hint must not end the command.
+        let _ = writeln!(io::stderr(), "{}", clean(text));
+    }
+
+    /// The same, unless a program reads along.
+    pub(crate) fn hint(&self, text: &str) {
+        if !self.json {
+            self.note(text);
+        }
+    }
+
+    /// A priority's word, the urgent ones coloured.
+    pub(crate) fn priority(&self, priority: Priority) -> String {
+        let code = match priority {
+            Priority::Stat => "1;31",
+            Priority::Asap => "33",
+            Priority::Urgent | Priority::Routine => return priority.to_string(),
+        };
+        if self.color { format!("\x1b[{code}m{priority}\x1b[0m") } else { priority.to_string() }
+    }
+}
+
+/// Without control characters: what somebody wrote into a note must not drive the terminal.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// An instant in the zone of this machine, to the minute.
+pub(crate) fn minute(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// The time of day in the zone of this machine.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+/// How long it is until a due time: `12 min`, `1 h 05 min`, `late 3 min`.
+pub(crate) fn time_left(due: Timestamp, now: Timestamp) -> String {
+    let left = due.duration_since(now);
+    if left.is_negative() { format!("late {}", span(-left)) } else { span(left) }
+}
+
+fn span(duration: SignedDuration) -> String {
+    let minutes = duration.as_mins();
+    match (minutes / (24 * 60), minutes / 60) {
+        (0, 0) => format!("{minutes} min"),
+        (0, hours) => format!("{hours} h {:02} min", minutes % 60),
+        (days, hours) => format!("{days} d {:02} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_reads_as_people_say_it() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (seconds, text) in
+            [(59, "0 min"), (720, "12 min"), (3_900, "1 h 05 min"), (-180, "late 3 min"), (90_000, "1 d 01 h")]
+        {
+            assert_eq!(time_left(now + SignedDuration::from_secs(seconds), now), text);
+        }
+    }
+
+    #[test]
+    fn what_people_wrote_cannot_drive_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\nc");
+    }
+}

@@ -1,0 +1,43 @@
+//! Where data is by default. One answer for every verb on the server itself; makes nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::failure::Failure;
+
+/// `--data-dir` of the verbs that open the store.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataDir {
+    /// The server's data directory [env: MEDREQ_DATA_DIR] [default: medreq in the XDG data home]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+impl DataDir {
+    /// The flag, `MEDREQ_DATA_DIR`, or the default.
+    pub(crate) fn resolve(&self) -> Result<PathBuf, Failure> {
+        let from_env = || set("MEDREQ_DATA_DIR").map(PathBuf::from);
+        match self.data_dir.clone().or_else(from_env) {
+            Some(dir) => Ok(dir),
+            None => Ok(data_home()?.join("medreq")),
+        }
+    }
+}
+
+/// The demo's own directory, beside the default one.
+pub(crate) fn demo_dir() -> Result<PathBuf, Failure> {
+    Ok(data_home()?.join("medreq-demo"))
+}
+
+/// The XDG data home: a relative one is ignored, as its specification says.
+fn data_home() -> Result<PathBuf, Failure> {
+    let absolute = |name: &str| set(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .ok_or_else(|| Failure::usage("neither HOME nor XDG_DATA_HOME is set; say --data-dir DIR"))
+}
+
+fn set(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
