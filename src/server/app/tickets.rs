@@ -119,7 +119,7 @@ pub(crate) struct TicketDesk {
     tickets: Arc<dyn TicketStore>,
     reference: Arc<dyn ReferenceStore>,
     /// Tickets as last seen, for reading.
-    pub(crate) cache: TicketCache,
+    pub(crate) cache: Arc<TicketCache>,
     pending: moka::sync::Cache<CommandId, Uuid>,
 }
 
@@ -132,7 +132,7 @@ impl TicketDesk {
         reference: Arc<dyn ReferenceStore>,
     ) -> Self {
         let pending = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(PENDING_FOR).build();
-        Self { issuer, pipeline, tickets, reference, cache: TicketCache::default(), pending }
+        Self { issuer, pipeline, tickets, reference, cache: Arc::default(), pending }
     }
 
     // ------------------------------------------------------------------------------------------------------ reading

@@ -69,7 +69,7 @@ macro_rules! command {
         ) -> Result<Response, ApiError> {
             let parse: fn($body) -> Result<Command, ApiError> = $parse;
             let command = parse(body)?;
-            Ok(answer(state.desk().send(&by, &id, command, &sending).await?))
+            Ok(answer(&state, state.desk().send(&by, &id, command, &sending).await?))
         }
     };
 }

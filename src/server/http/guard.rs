@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::{AppState, error::ApiError, extract::Caller, openapi};
+use super::{AppState, error::ApiError, extract::Caller, live::Session, openapi};
 use crate::{
     api::ON_BEHALF_OF,
     server::auth::{AuthError, Principal, Scope},
@@ -23,6 +23,8 @@ enum Access {
     Open,
     /// A token with all these scopes.
     Scopes(Vec<Scope>),
+    /// The same, or a single-use ticket that stands for such a token.
+    Stream(Vec<Scope>),
 }
 
 /// The operations with what they ask, read from their documentation.
@@ -49,37 +51,71 @@ impl Guard {
 
 fn access_of(operation: &Value) -> Access {
     let known = |name: String| name.parse().unwrap_or_else(|error| panic!("a documented scope: {error}"));
-    openapi::scopes_of(operation).map_or(Access::Open, |scopes| Access::Scopes(scopes.into_iter().map(known).collect()))
+    match openapi::scopes_of(operation) {
+        None => Access::Open,
+        Some(scopes) => {
+            let scopes = scopes.into_iter().map(known).collect();
+            if openapi::takes_stream_ticket(operation) { Access::Stream(scopes) } else { Access::Scopes(scopes) }
+        }
+    }
 }
 
 /// Lets a request pass to its operation: 401 where nobody is known, 403 where a scope is missing.
 pub(super) async fn authenticate(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    if let Some(Access::Scopes(scopes)) = guard.of(&request) {
-        match admit(&guard.state, request.headers(), scopes).await {
-            Ok(principal) => {
-                request.extensions_mut().insert(Caller(principal));
+    let admitted = match guard.of(&request) {
+        None | Some(Access::Open) => return next.run(request).await,
+        Some(Access::Scopes(scopes)) => admit(&guard.state, request.headers(), scopes).await,
+        Some(Access::Stream(scopes)) => match by_ticket(&guard.state, &request) {
+            None => admit(&guard.state, request.headers(), scopes).await,
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(session)) => {
+                let admitted = admit_session(&guard.state, &session, scopes).await;
+                request.extensions_mut().insert(session);
+                admitted
             }
-            Err(error) => return error.into_response(),
+        },
+    };
+    match admitted {
+        Ok(principal) => {
+            request.extensions_mut().insert(Caller(principal));
+            next.run(request).await
         }
+        Err(error) => error.into_response(),
     }
-    next.run(request).await
 }
 
 async fn admit(state: &AppState, headers: &HeaderMap, scopes: &[Scope]) -> Result<Principal, ApiError> {
-    let token = bearer(headers)?;
-    let on_behalf_of = match headers.get(ON_BEHALF_OF) {
-        None => None,
-        // Names are UTF-8, which HTTP's own text type refuses.
-        Some(value) => Some(std::str::from_utf8(value.as_bytes()).map_err(|_| AuthError::UnknownOnBehalfOf)?),
-    };
-    let principal = state.auth.authenticate(token, on_behalf_of).await?;
+    let principal = state.auth.authenticate(bearer(headers)?, on_behalf_of(headers)?).await?;
     scopes.iter().try_for_each(|scope| principal.require(*scope))?;
     Ok(principal)
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
+async fn admit_session(state: &AppState, session: &Session, scopes: &[Scope]) -> Result<Principal, ApiError> {
+    let principal = session.authenticate(state).await?;
+    scopes.iter().try_for_each(|scope| principal.require(*scope))?;
+    Ok(principal)
+}
+
+/// The session behind `?ticket=`, where there is one and no token; a ticket that is unknown, used or too old is no valid token.
+fn by_ticket(state: &AppState, request: &Request) -> Option<Result<Session, AuthError>> {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return None;
+    }
+    let query = request.uri().query()?;
+    let (_, ticket) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ticket")?;
+    Some(state.stream_tickets().take(&ticket).ok_or(AuthError::InvalidToken))
+}
+
+/// The access token of a request.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     let value = headers.get(header::AUTHORIZATION).ok_or(AuthError::MissingToken)?;
     let text = value.to_str().map_err(|_| AuthError::InvalidToken)?;
     let (scheme, token) = text.split_once(' ').ok_or(AuthError::MissingToken)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(AuthError::MissingToken) }
+}
+
+/// For whom a service acts. Names are UTF-8, which HTTP's own text type refuses.
+pub(super) fn on_behalf_of(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    let Some(value) = headers.get(ON_BEHALF_OF) else { return Ok(None) };
+    std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| AuthError::UnknownOnBehalfOf)
 }

@@ -8,8 +8,8 @@ use std::{
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -32,14 +32,14 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// Puts the middleware around the routes; the last one listed is the outermost.
-pub(super) fn wrap(router: Router<AppState>) -> Router<AppState> {
+pub(super) fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     router
         .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
         .layer(middleware::from_fn(add_headers))
-        .layer(middleware::from_fn(log))
+        .layer(middleware::from_fn_with_state(state.clone(), log))
         .layer(middleware::from_fn(request_id::assign))
 }
 
@@ -75,13 +75,25 @@ async fn add_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// One line a request: the route's template, never the query nor a header.
-async fn log(request: Request, next: Next) -> Response {
+/// One line and one count a request: the route's template, never the query nor a header.
+async fn log(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
-    let elapsed_ms = began.elapsed().as_millis();
-    tracing::info!(http.method = %method, http.route = %route, http.status = response.status().as_u16(), elapsed_ms, "answered");
+    let (elapsed, status) = (began.elapsed(), response.status().as_u16());
+    state.metrics().answered(method_label(&method), &route, status, elapsed);
+    let elapsed_ms = elapsed.as_millis();
+    tracing::info!(http.method = %method, http.route = %route, http.status = status, elapsed_ms, "answered");
     response
+}
+
+/// Anybody can make up methods: they must not make up labels.
+fn method_label(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
+            method.as_str()
+        }
+        _ => "other",
+    }
 }

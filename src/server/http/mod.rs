@@ -9,15 +9,19 @@ mod accounts;
 mod catalog;
 mod commands;
 mod error;
+mod events;
 mod extract;
 mod guard;
 mod headers;
 mod imports;
 mod layers;
 mod list;
+mod live;
 mod medications;
+mod metrics;
 mod oauth2;
 mod openapi;
+mod operations;
 mod reference;
 mod request_id;
 mod serve;
@@ -35,17 +39,18 @@ pub(crate) mod testing;
 use std::{ops::Deref, path::PathBuf, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, Request},
 };
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::error::ApiError;
 pub use self::serve::serve;
+use self::{error::ApiError, live::StreamTickets, metrics::Metrics};
 use super::{
     app::{
         catalog::Catalog,
+        feed::Feed,
         imports::{Imports, UPLOAD_MAX},
         reference::Reference,
         tickets::TicketDesk,
@@ -85,11 +90,14 @@ pub struct AppState(Arc<Inner>);
 struct Inner {
     services: Services,
     desk: TicketDesk,
+    feed: Feed,
     imports: Imports,
+    metrics: Metrics,
+    stream_tickets: StreamTickets,
 }
 
 impl AppState {
-    /// Builds what stands on the services.
+    /// Builds what stands on the services, and starts to follow the event feed: call it within the runtime.
     #[must_use]
     pub fn new(services: Services) -> Self {
         let reference = Arc::new(Reference::new(Arc::clone(&services.reference)));
@@ -101,12 +109,29 @@ impl AppState {
             Arc::clone(&services.tickets),
             Arc::clone(&services.reference),
         );
-        Self(Arc::new(Inner { services, desk, imports }))
+        let feed = Feed::start(Arc::clone(&services.pipeline), Arc::clone(&desk.cache), services.shutdown.clone());
+        let (metrics, stream_tickets) = (Metrics::default(), StreamTickets::default());
+        Self(Arc::new(Inner { services, desk, feed, imports, metrics, stream_tickets }))
     }
 
     /// The use cases around tickets.
     fn desk(&self) -> &TicketDesk {
         &self.0.desk
+    }
+
+    /// Events as they are committed.
+    fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    /// What this node counts.
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Single-use tickets for streams.
+    fn stream_tickets(&self) -> &StreamTickets {
+        &self.0.stream_tickets
     }
 
     /// Places, medications and par levels, with the rules of who may change them.
@@ -141,8 +166,10 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(setup::routes())
         .merge(catalog::routes())
         .merge(commands::routes())
+        .merge(events::routes())
         .merge(imports::routes())
         .merge(medications::routes())
+        .merge(operations::routes())
         .merge(reference::routes())
         .merge(tickets::routes())
 }
@@ -153,9 +180,11 @@ pub fn router(state: AppState) -> Router {
     let document = openapi::complete(&document);
     let guard = guard::Guard::new(&document, state.clone());
     let router = router
+        .merge(operations::docs())
         .method_not_allowed_fallback(async |request: Request| ApiError::MethodNotAllowed(request.method().to_string()))
         .fallback(async || ApiError::NotFound { what: "resource" })
+        .layer(Extension(operations::Published::new(&document)))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate));
-    layers::wrap(router).with_state(state)
+    layers::wrap(router, &state).with_state(state)
 }

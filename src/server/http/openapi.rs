@@ -10,6 +10,9 @@ use crate::{
     server::auth::Scope,
 };
 
+/// Name of the security scheme of streams that a browser opens.
+const STREAM_TICKET: &str = "stream_ticket";
+
 /// Name of the security scheme that every operation with a caller uses.
 pub(super) const BEARER: &str = "bearer";
 
@@ -83,6 +86,9 @@ fn security_schemes() -> Value {
         Scope::ALL.iter().map(|scope| (scope.to_string(), json!(meaning(*scope)))).collect();
     json!({
         BEARER: { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token of this server" },
+        STREAM_TICKET: {
+            "type": "apiKey", "in": "query", "name": "ticket", "description": "A single-use ticket of `POST /v1/events/ticket`"
+        },
         "oauth2": {
             "type": "oauth2",
             "flows": { "clientCredentials": { "tokenUrl": "/oauth2/token", "scopes": scopes } },
@@ -165,6 +171,12 @@ pub(super) fn operations(document: &Value) -> impl Iterator<Item = (&str, Method
             .into_iter()
             .filter_map(move |(name, method)| item.get(name).map(|operation| (path.as_str(), method, operation)))
     })
+}
+
+/// True where a single-use ticket will do in place of a token.
+pub(super) fn takes_stream_ticket(operation: &Value) -> bool {
+    let requirements = operation.get("security").and_then(Value::as_array).into_iter().flatten();
+    requirements.into_iter().any(|requirement| requirement.get(STREAM_TICKET).is_some())
 }
 
 /// The scopes that a caller needs; `None` where nobody needs to be known.

@@ -75,7 +75,7 @@ async fn create(
     Json(new): Json<NewTicket>,
 ) -> Result<Response, ApiError> {
     let asked = ticket_forms::asked(new)?;
-    Ok(answer(state.desk().create(&by, asked, &sending).await?))
+    Ok(answer(&state, state.desk().create(&by, asked, &sending).await?))
 }
 
 /// Lists the tickets that you may see, those with the least time left first.
@@ -156,7 +156,7 @@ async fn amend(
     Json(patch): Json<TicketPatch>,
 ) -> Result<Response, ApiError> {
     let patch = ticket_forms::patch(patch)?;
-    Ok(answer(state.desk().amend(&by, &id, patch, &sending).await?))
+    Ok(answer(&state, state.desk().amend(&by, &id, patch, &sending).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -189,7 +189,7 @@ async fn withdraw(
     Query(parameters): Query<WithdrawParameters>,
 ) -> Result<Response, ApiError> {
     let command = CancelRequest { reason: parameters.reason, note: None }.into_command()?;
-    Ok(answer(state.desk().send(&by, &id, command, &sending).await?))
+    Ok(answer(&state, state.desk().send(&by, &id, command, &sending).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -275,9 +275,10 @@ fn done_status(command: CommandName) -> StatusCode {
 }
 
 /// The answer to a write: the same for a first request and for its retries.
-pub(super) fn answer(sent: Sent) -> Response {
+pub(super) fn answer(state: &AppState, sent: Sent) -> Response {
     match sent {
         Sent::Pending(CommandId(id)) => {
+            state.metrics().command("any", "pending");
             let headers = [(header::LOCATION, format!("/v1/commands/{id}")), (header::RETRY_AFTER, "1".to_owned())];
             (StatusCode::ACCEPTED, headers).into_response()
         }
@@ -286,6 +287,12 @@ pub(super) fn answer(sent: Sent) -> Response {
                 Outcome::Applied(ticket) => done(outcome.command, ticket),
                 Outcome::Refused(refusal) => ApiError::from(refusal.clone()).into_response(),
             };
+            let outcome_label = match &outcome.outcome {
+                _ if replayed => "replayed",
+                Outcome::Applied(_) => "applied",
+                Outcome::Refused(refusal) => refusal.code.as_str(),
+            };
+            state.metrics().command(outcome.command.as_str(), outcome_label);
             if replayed {
                 response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
             }

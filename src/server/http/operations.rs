@@ -1,0 +1,142 @@
+//! What operators and tools ask: health, readiness, metrics, the published document. Says nothing of patients or tickets.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Extension, Router,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::Value;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{
+    AppState,
+    error::ApiError,
+    extract::{Json, Peer},
+};
+use crate::{
+    api::problem::Problem,
+    server::ports::{StoreError, StoreResult},
+};
+
+const DOCUMENT: &str = "/openapi.json";
+
+/// The browsable documents carry their own script and styles; nothing is fetched from elsewhere.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// The document as it is published.
+#[derive(Clone)]
+pub(super) struct Published(Arc<str>);
+
+impl Published {
+    /// Writes it once.
+    pub(super) fn new(document: &Value) -> Self {
+        Self(document.to_string().into())
+    }
+}
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(document))
+}
+
+/// The browsable documents at `/docs`.
+pub(super) fn docs() -> Router<AppState> {
+    let policy =
+        SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY));
+    Router::from(SwaggerUi::new("/docs").config(Config::from(DOCUMENT).try_it_out_enabled(true))).layer(policy)
+}
+
+/// What is well and what is not.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `ok` or `unavailable`.
+    status: String,
+    /// Each dependency by name: `ok`, or what is wrong with it.
+    checks: BTreeMap<String, String>,
+}
+
+/// The process is alive.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operations", operation_id = "healthz", security(()),
+    responses((status = 200, description = "Alive", body = Health))
+)]
+async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok".to_owned(), checks: BTreeMap::new() })
+}
+
+/// Every dependency answers.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations", operation_id = "readyz", security(()),
+    responses(
+        (status = 200, description = "Ready", body = Health),
+        (status = 503, description = "Not ready: see the checks", body = Health),
+    )
+)]
+async fn readyz(State(state): State<AppState>) -> Response {
+    let checks = [
+        ("store", state.pipeline.head().await.map(drop)),
+        ("reference", state.reference.policy().await.map(drop)),
+        ("catalog", catalog(&state).await),
+        ("server", if *state.shutdown.borrow() { Err(StoreError::Unavailable("stopping".to_owned())) } else { Ok(()) }),
+    ];
+    let ready = checks.iter().all(|(_, answer)| answer.is_ok());
+    let word = |(name, answer): (&str, StoreResult<()>)| {
+        // The cause may name files: it is for the log.
+        let word = answer.map_or_else(
+            |error| {
+                tracing::warn!(check = name, %error, "not ready");
+                "unavailable"
+            },
+            |()| "ok",
+        );
+        (name.to_owned(), word.to_owned())
+    };
+    let status = if ready { ("ok", StatusCode::OK) } else { ("unavailable", StatusCode::SERVICE_UNAVAILABLE) };
+    let health = Health { status: status.0.to_owned(), checks: checks.into_iter().map(word).collect() };
+    (status.1, Json(health)).into_response()
+}
+
+async fn catalog(state: &AppState) -> StoreResult<()> {
+    let store = Arc::clone(&state.catalog);
+    let asked = tokio::task::spawn_blocking(move || store.by_code("0").map(drop)).await;
+    asked.unwrap_or_else(|_| Err(StoreError::Broken("the check panicked".to_owned())))
+}
+
+/// Counters for Prometheus; only from the machine itself.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations", operation_id = "metrics", security(()),
+    responses(
+        (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
+        (status = 403, description = "Asked from elsewhere", body = Problem),
+    )
+)]
+async fn metrics(State(state): State<AppState>, peer: Peer, headers: HeaderMap) -> Result<Response, ApiError> {
+    // Behind a proxy on this machine everybody comes from here.
+    let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+    if forwarded || !peer.0.is_loopback() {
+        return Err(ApiError::forbidden("scraper_not_allowed", "metrics are given to this machine only"));
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], state.metrics().text()).into_response())
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "operations", operation_id = "openapi", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+async fn document(Extension(Published(text)): Extension<Published>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, text.to_string()).into_response()
+}
