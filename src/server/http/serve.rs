@@ -29,7 +29,7 @@ const HEADERS_MAX_BYTES: usize = 64 * 1_024;
 /// How long requests under way may take once the server stops. Streams end at once by themselves.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Answers requests until `stop` turns true, then lets those under way end, for [`DRAIN_WITHIN`] at most.
+/// Answers requests until `stop` turns true, then lets those under way end, for ten seconds at most.
 pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Receiver<bool>) {
     let router = router(state);
     let places = Arc::new(Semaphore::new(CONNECTIONS));

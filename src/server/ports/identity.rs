@@ -1,0 +1,189 @@
+//! The port of users, clients, keys, one-time links and audit. Every write takes its audit entry along; no secret is ever in an audit entry.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Page, StoreResult};
+use crate::domain::{
+    actor::{Reach, UserId},
+    code::{PharmacyCode, Username, WardCode},
+    reason::Role,
+};
+
+/// A person who may sign in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Identity.
+    pub id: UserId,
+    /// Login name.
+    pub username: Username,
+    /// Name as people read it.
+    pub name: String,
+    /// Roles; never `service`.
+    pub roles: BTreeSet<Role>,
+    /// Wards.
+    pub wards: BTreeSet<WardCode>,
+    /// Pharmacies.
+    pub pharmacies: BTreeSet<PharmacyCode>,
+    /// May not sign in nor act.
+    pub disabled: bool,
+    /// Must choose a password before anything else.
+    pub must_change_password: bool,
+    /// Argon2id in PHC form; `None` until one was set.
+    pub password_hash: Option<String>,
+    /// Grows by password change, disable, log-out-all: kills everything issued before.
+    pub generation: u64,
+    /// Created when.
+    pub created_at: Timestamp,
+}
+
+/// An OAuth2 client: an app, or a service account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// `client_id`.
+    pub client_id: String,
+    /// Identity as an actor.
+    pub id: UserId,
+    /// Name as people read it.
+    pub name: String,
+    /// True for a service account (client credentials).
+    pub service: bool,
+    /// Argon2id or SHA-256 of the secret; `None` for a public client.
+    pub secret_hash: Option<String>,
+    /// Exact redirect URIs.
+    pub redirect_uris: Vec<String>,
+    /// Scopes it may ask for.
+    pub scopes: BTreeSet<String>,
+    /// Wards that a service account reads by itself; `None` is all.
+    pub wards: Option<BTreeSet<WardCode>>,
+    /// May not get tokens.
+    pub disabled: bool,
+    /// As a user's.
+    pub generation: u64,
+    /// Created when.
+    pub created_at: Timestamp,
+}
+
+/// A signing key as stored; the private part is sealed or lies in a 0600 file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Key id.
+    pub kid: String,
+    /// `ES256` or `RS256`.
+    pub algorithm: String,
+    /// PKCS#8 DER.
+    pub private_der: Vec<u8>,
+    /// The public JWK.
+    pub public_jwk: serde_json::Value,
+    /// Created when.
+    pub created_at: Timestamp,
+    /// Signs until; `None` while it is the one that signs.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// A line of the append-only audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// `auth`, `reference`, `user`, `client`, `ticket`, `admin`.
+    pub kind: String,
+    /// What: `token_issued`, `user_created`, …
+    pub action: String,
+    /// Who, as a username or client id; `None` where nobody is known.
+    pub actor: Option<String>,
+    /// About whom or what.
+    pub subject: Option<String>,
+    /// Particulars; never a secret.
+    pub detail: serde_json::Value,
+}
+
+/// Which audit entries to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct AuditQuery {
+    /// Only this kind.
+    pub kind: Option<String>,
+    /// 1 to 200.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<String>,
+}
+
+/// The authority snapshot's row for one subject (user or service account).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Who.
+    pub id: UserId,
+    /// Name in tokens and headers: username or client id.
+    pub username: String,
+    /// Name as people read it.
+    pub name: String,
+    /// Roles.
+    pub roles: BTreeSet<Role>,
+    /// Wards.
+    pub wards: Reach<WardCode>,
+    /// Pharmacies.
+    pub pharmacies: Reach<PharmacyCode>,
+    /// Scopes that a service account may hold; `None` for a user, whose roles say.
+    pub scopes: Option<BTreeSet<String>>,
+    /// Refused everywhere.
+    pub disabled: bool,
+    /// Tokens of an older generation are dead.
+    pub generation: u64,
+}
+
+/// Users, clients, keys, one-time links, audit. Every write takes its audit entry along, in one transaction.
+#[async_trait]
+pub trait IdentityStore: Send + Sync {
+    /// A user by name.
+    async fn user(&self, username: &Username) -> StoreResult<Option<User>>;
+    /// All users, by name; `after` pages by username.
+    async fn users(&self, limit: usize, after: Option<String>) -> StoreResult<Page<User>>;
+    /// Inserts users; a taken name is [`StoreError::Exists`]; a ward or pharmacy that does not exist [`StoreError::Missing`].
+    async fn insert_users(&self, users: Vec<User>, audit: Vec<AuditEntry>) -> StoreResult<()>;
+    /// Replaces a user on condition that the stored generation is still `generation_was`.
+    async fn update_user(&self, user: User, generation_was: u64, audit: AuditEntry) -> StoreResult<()>;
+    /// Inserts some users and replaces others on condition of their generations, all or nothing.
+    async fn save_users(
+        &self,
+        created: Vec<User>,
+        updated: Vec<(User, u64)>,
+        audit: Vec<AuditEntry>,
+    ) -> StoreResult<()>;
+    /// A client by `client_id`.
+    async fn client(&self, client_id: &str) -> StoreResult<Option<Client>>;
+    /// All clients, by id.
+    async fn clients(&self) -> StoreResult<Vec<Client>>;
+    /// Inserts a client.
+    async fn insert_client(&self, client: Client, audit: AuditEntry) -> StoreResult<()>;
+    /// Replaces a client on condition of its generation.
+    async fn update_client(&self, client: Client, generation_was: u64, audit: AuditEntry) -> StoreResult<()>;
+    /// Signing keys, oldest first.
+    async fn signing_keys(&self) -> StoreResult<Vec<SigningKey>>;
+    /// Adds a signing key.
+    async fn insert_signing_key(&self, key: SigningKey, audit: AuditEntry) -> StoreResult<()>;
+    /// Everybody's authority, whole.
+    async fn authorities(&self) -> StoreResult<Vec<Authority>>;
+    /// Keeps the hash of a one-time link until it expires.
+    async fn insert_link(
+        &self,
+        hash: [u8; 32],
+        purpose: &str,
+        subject: Option<String>,
+        expires_at: Timestamp,
+        audit: AuditEntry,
+    ) -> StoreResult<()>;
+    /// Takes a one-time link: returns its subject once, then never again; `None` where unknown, used or expired at `now`.
+    async fn take_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>>;
+    /// Appends to the audit log.
+    async fn audit(&self, entry: AuditEntry) -> StoreResult<()>;
+    /// A page of the audit log, newest first.
+    async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>>;
+    /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `site_name`, `time_zone`.
+    async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String>;
+    /// A setting that was fixed before.
+    async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
+}
