@@ -57,7 +57,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Who the token belongs to, and what it may do now.
 #[utoipa::path(
     get, path = "/auth/v1/me", tag = "accounts", operation_id = "whoami",
-    responses((status = 200, body = Whoami),)
+    responses((status = 200, description = "Whose token it is", body = Whoami),)
 )]
 pub(super) async fn whoami(caller: Caller) -> Json<Whoami> {
     let Principal { actor, scopes, client_id, token_expires_at, .. } = caller.0;
@@ -106,6 +106,7 @@ pub(super) async fn change_password(
 
 /// Where a list of accounts goes on.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageParameters {
     /// How many, 1 to 200.
@@ -127,7 +128,7 @@ impl PageParameters {
 /// Lists users by name.
 #[utoipa::path(
     get, path = "/auth/v1/users", tag = "accounts", operation_id = "list_users", security(("bearer" = ["users:write"])), params(PageParameters),
-    responses((status = 200, body = List<UserView>),)
+    responses((status = 200, description = "A page of users", body = List<UserView>),)
 )]
 pub(super) async fn list_users(
     State(state): State<AppState>,
@@ -141,8 +142,8 @@ pub(super) async fn list_users(
 #[utoipa::path(
     post, path = "/auth/v1/users", tag = "accounts", operation_id = "create_user", security(("bearer" = ["users:write"])), request_body = CreateUser,
     responses(
-        (status = 201, body = UserView, headers(("location" = String, description = "The user"))),
-        (status = 409, description = "The username is taken", body = Problem), (status = 422, body = Problem),
+        (status = 201, description = "The user", body = UserView, headers(("location" = String, description = "The user"))),
+        (status = 409, description = "The username is taken", body = Problem), (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn create_user(
@@ -161,7 +162,7 @@ pub(super) async fn create_user(
 /// One user.
 #[utoipa::path(
     get, path = "/auth/v1/users/{username}", tag = "accounts", operation_id = "get_user", security(("bearer" = ["users:write"])), params(("username" = String, Path)),
-    responses((status = 200, body = UserView), (status = 404, body = Problem),)
+    responses((status = 200, description = "The user", body = UserView), (status = 404, description = "There is no such account", body = Problem),)
 )]
 pub(super) async fn get_user(
     State(state): State<AppState>,
@@ -174,8 +175,8 @@ pub(super) async fn get_user(
 #[utoipa::path(
     patch, path = "/auth/v1/users/{username}", tag = "accounts", operation_id = "patch_user", security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = PatchUser,
     responses(
-        (status = 200, body = UserView),
-        (status = 404, body = Problem), (status = 409, description = "The last administrator, or a change at the same time", body = Problem), (status = 422, body = Problem),
+        (status = 200, description = "The user", body = UserView),
+        (status = 404, description = "There is no such account", body = Problem), (status = 409, description = "The last administrator, or a change at the same time", body = Problem), (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn patch_user(
@@ -193,9 +194,9 @@ pub(super) async fn patch_user(
 #[utoipa::path(
     post, path = "/auth/v1/users/{username}/password", tag = "accounts", operation_id = "reset_password", security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = ResetPassword,
     responses(
-        (status = 200, body = UserView),
-        (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem),
+        (status = 200, description = "The user", body = UserView),
+        (status = 404, description = "There is no such account", body = Problem), (status = 409, description = "Another state of affairs stands against it", body = Problem),
+        (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn reset_password(
@@ -211,20 +212,23 @@ pub(super) async fn reset_password(
 
 /// Lists the clients, service accounts among them.
 #[utoipa::path(
-    get, path = "/auth/v1/clients", tag = "accounts", operation_id = "list_clients", security(("bearer" = ["admin"])),
-    responses((status = 200, body = List<ClientView>),)
+    get, path = "/auth/v1/clients", tag = "accounts", operation_id = "list_clients", security(("bearer" = ["admin"])), params(PageParameters),
+    responses((status = 200, description = "A page of clients", body = List<ClientView>),)
 )]
-pub(super) async fn list_clients(State(state): State<AppState>) -> Result<Json<List<ClientView>>, ApiError> {
-    Ok(Json(whole(state.auth.clients().await?)))
+pub(super) async fn list_clients(
+    State(state): State<AppState>,
+    Query(page): Query<PageParameters>,
+) -> Result<Json<List<ClientView>>, ApiError> {
+    Ok(Json(cut(state.auth.clients().await?, &page)?))
 }
 
 /// Registers a public app.
 #[utoipa::path(
     post, path = "/auth/v1/clients", tag = "accounts", operation_id = "create_client", security(("bearer" = ["admin"])), request_body = CreateClient,
     responses(
-        (status = 201, body = ClientView),
+        (status = 201, description = "The client", body = ClientView),
         (status = 409, description = "The client id is taken", body = Problem),
-        (status = 422, body = Problem),
+        (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn create_client(
@@ -239,21 +243,24 @@ pub(super) async fn create_client(
 
 /// Lists the service accounts.
 #[utoipa::path(
-    get, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "list_service_accounts", security(("bearer" = ["admin"])),
-    responses((status = 200, body = List<ClientView>),)
+    get, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "list_service_accounts", security(("bearer" = ["admin"])), params(PageParameters),
+    responses((status = 200, description = "A page of clients", body = List<ClientView>),)
 )]
-pub(super) async fn list_service_accounts(State(state): State<AppState>) -> Result<Json<List<ClientView>>, ApiError> {
+pub(super) async fn list_service_accounts(
+    State(state): State<AppState>,
+    Query(page): Query<PageParameters>,
+) -> Result<Json<List<ClientView>>, ApiError> {
     let clients = state.auth.clients().await?;
-    Ok(Json(whole(clients.into_iter().filter(|client| client.service).collect())))
+    Ok(Json(cut(clients.into_iter().filter(|client| client.service).collect(), &page)?))
 }
 
 /// Creates a service account; the answer holds its secret, which cannot be read again.
 #[utoipa::path(
     post, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "create_service_account", security(("bearer" = ["admin"])), request_body = CreateServiceAccount,
     responses(
-        (status = 201, body = ServiceAccountSecret),
+        (status = 201, description = "The account with its secret", body = ServiceAccountSecret),
         (status = 409, description = "The client id is taken", body = Problem),
-        (status = 422, body = Problem),
+        (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn create_service_account(
@@ -274,7 +281,7 @@ pub(super) async fn create_service_account(
 /// One service account.
 #[utoipa::path(
     get, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "get_service_account", security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
-    responses((status = 200, body = ClientView), (status = 404, body = Problem),)
+    responses((status = 200, description = "The client", body = ClientView), (status = 404, description = "There is no such account", body = Problem),)
 )]
 pub(super) async fn get_service_account(
     State(state): State<AppState>,
@@ -287,8 +294,8 @@ pub(super) async fn get_service_account(
 #[utoipa::path(
     patch, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "patch_service_account", security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")), request_body = PatchServiceAccount,
     responses(
-        (status = 200, body = ClientView), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem),
+        (status = 200, description = "The client", body = ClientView), (status = 404, description = "There is no such account", body = Problem),
+        (status = 409, description = "Another state of affairs stands against it", body = Problem), (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn patch_service_account(
@@ -304,7 +311,7 @@ pub(super) async fn patch_service_account(
 /// Gives a service account another secret; the old one and all its tokens are dead at once.
 #[utoipa::path(
     post, path = "/auth/v1/service-accounts/{id}/secret", tag = "accounts", operation_id = "rotate_secret", security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
-    responses((status = 200, body = ServiceAccountSecret), (status = 404, body = Problem), (status = 409, body = Problem),)
+    responses((status = 200, description = "The account with its secret", body = ServiceAccountSecret), (status = 404, description = "There is no such account", body = Problem), (status = 409, description = "Another state of affairs stands against it", body = Problem),)
 )]
 pub(super) async fn rotate_secret(
     State(state): State<AppState>,
@@ -319,6 +326,7 @@ pub(super) async fn rotate_secret(
 
 /// Which audit entries to list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditParameters {
     /// Only this kind: `auth`, `reference`, `user`, `client`, `ticket`, `admin`.
@@ -333,7 +341,7 @@ pub(super) struct AuditParameters {
 /// Lists the audit log, newest first.
 #[utoipa::path(
     get, path = "/auth/v1/audit", tag = "accounts", operation_id = "list_audit", security(("bearer" = ["audit:read"])), params(AuditParameters),
-    responses((status = 200, body = List<AuditView>),)
+    responses((status = 200, description = "A page of the audit log", body = List<AuditView>),)
 )]
 pub(super) async fn list_audit(
     State(state): State<AppState>,
@@ -351,8 +359,14 @@ fn list<T, U>(page: Page<T>, view: impl Fn(T) -> U) -> List<U> {
     List { items: page.items.into_iter().map(view).collect(), next: page.next, total: page.total }
 }
 
-fn whole(clients: Vec<Client>) -> List<ClientView> {
-    List { total: Some(clients.len() as u64), next: None, items: clients.into_iter().map(client_view).collect() }
+/// A page of clients, which are few enough to be read at once.
+fn cut(clients: Vec<Client>, page: &PageParameters) -> Result<List<ClientView>, ApiError> {
+    let (limit, total) = (page.limit()?, clients.len() as u64);
+    let after = page.cursor.as_deref().unwrap_or_default();
+    let mut rest = clients.into_iter().filter(|client| client.client_id.as_str() > after);
+    let items: Vec<ClientView> = rest.by_ref().take(limit).map(client_view).collect();
+    let next = rest.next().and_then(|_| items.last()).map(|client| client.client_id.clone());
+    Ok(List { items, next, total: Some(total) })
 }
 
 fn user_view(user: User) -> UserView {

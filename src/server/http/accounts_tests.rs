@@ -157,6 +157,10 @@ async fn a_service_accounts_secret_is_shown_once() {
     let ids: Vec<_> =
         all["items"].as_array().unwrap().iter().map(|client| client["client_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["his", "medreq-cli", "medreq-console", "nurse-app", "robot"]);
+    let services = app.get("ada", "/auth/v1/service-accounts?limit=1").await.expect(200);
+    assert_eq!((services["next"].as_str(), services["total"].as_u64()), (Some("his"), Some(2)));
+    let rest = app.get("ada", "/auth/v1/service-accounts?limit=1&cursor=his").await.expect(200);
+    assert_eq!((rest["items"][0]["client_id"].as_str(), rest["next"].as_str()), (Some("robot"), None));
 }
 
 #[tokio::test]
