@@ -63,20 +63,6 @@ impl ClientError {
         }
     }
 
-    /// No visible ticket has this number: as the server says it of an id.
-    pub(super) fn no_ticket(number: &str) -> Self {
-        Self::Problem(Box::new(Problem {
-            type_: "about:blank".into(),
-            title: "Not Found".into(),
-            status: 404,
-            code: "not_found".into(),
-            detail: format!("there is no ticket {number}, or it is outside your wards and pharmacies"),
-            field: None,
-            request_id: None,
-            more: serde_json::Map::new(),
-        }))
-    }
-
     pub(super) fn transport(base: &reqwest::Url, error: &reqwest::Error) -> Self {
         let cause = cause(error);
         if error.is_connect() {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     Client, ClientError,
-    call::{Call, problem},
+    call::{Call, Query, problem},
     retry::{Backoff, retry_after},
     sse::{Frame, Parser},
 };
@@ -32,6 +32,11 @@ pub enum FeedItem {
         /// What happened.
         event: Box<TicketEvent>,
     },
+    /// What happened since the position asked for is not kept any more: read the lists again, then go on from `cursor`.
+    Reset {
+        /// Where the feed goes on.
+        cursor: String,
+    },
     /// The connection is gone; it is tried again after `delay`.
     Waiting {
         /// What happened.
@@ -41,9 +46,19 @@ pub enum FeedItem {
     },
 }
 
+/// What a feed tells of; what is left out does not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Code of a ward.
+    pub ward: Option<String>,
+    /// Id of a ticket.
+    pub ticket: Option<String>,
+}
+
 /// A feed that keeps itself alive; ends only with a refusal that waiting does not cure, such as an expired token.
 pub struct EventStream {
     client: Client,
+    filter: EventFilter,
     cursor: Option<String>,
     connection: Option<Connection>,
     ready: VecDeque<FeedItem>,
@@ -70,9 +85,10 @@ struct Connection {
 impl Client {
     /// The live feed, from after `cursor` (the `id` of the last event seen) or from now.
     #[must_use]
-    pub fn events(&self, cursor: Option<String>) -> EventStream {
+    pub fn events(&self, filter: EventFilter, cursor: Option<String>) -> EventStream {
         EventStream {
             client: self.clone(),
+            filter,
             cursor,
             connection: None,
             ready: VecDeque::new(),
@@ -94,7 +110,7 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<Result<FeedItem, ClientError>> {
         loop {
             if let Some(item) = self.ready.pop_front() {
-                if let FeedItem::Event { cursor, .. } = &item {
+                if let FeedItem::Event { cursor, .. } | FeedItem::Reset { cursor } = &item {
                     self.cursor = Some(cursor.clone());
                 }
                 return Some(Ok(item));
@@ -131,7 +147,9 @@ impl EventStream {
         if let Some(at) = self.not_before {
             sleep_until(at).await;
         }
-        let call = Call::get(&self.client, &["v1", "events"]);
+        let query =
+            Query::default().some("ward", self.filter.ward.as_ref()).some("ticket_id", self.filter.ticket.as_ref());
+        let call = Call::get(&self.client, &["v1", "events"]).query(&query);
         let mut request = self.client.request(&call).await?.header(header::ACCEPT, "text/event-stream");
         if let Some(cursor) = &self.cursor {
             request = request.header("last-event-id", cursor);
@@ -178,6 +196,10 @@ impl EventStream {
     }
 
     fn take(&mut self, frame: Frame) -> Result<(), ClientError> {
+        if let ("reset", Some(cursor)) = (frame.event.as_str(), &frame.id) {
+            self.ready.push_back(FeedItem::Reset { cursor: cursor.clone() });
+            return Ok(());
+        }
         if let Ok(event) = serde_json::from_str::<TicketEvent>(&frame.data) {
             self.backoff.reset();
             let cursor = frame.id.unwrap_or_else(|| event.id.clone());

@@ -22,7 +22,7 @@ pub use reqwest::{Body, Url};
 pub use self::{
     call::Write,
     error::ClientError,
-    events::{EventStream, FeedItem},
+    events::{EventFilter, EventStream, FeedItem},
     imports::{Import, ImportOptions},
     medications::{CatalogFilter, MedicationFilter},
     places::PlaceFilter,
@@ -133,3 +133,6 @@ fn is_loopback(url: &Url) -> bool {
         host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
     })
 }
+
+#[cfg(all(test, feature = "server"))]
+mod tests;

@@ -1,7 +1,7 @@
 //! `medreq ticket watch`: the live feed as lines. Goes on until it is stopped or refused; after a break it misses nothing.
 
 use clap::Args;
-use medreq::client::FeedItem;
+use medreq::client::{EventFilter, FeedItem};
 
 use super::text;
 use crate::{context::Context, failure::Failure};
@@ -19,6 +19,9 @@ pub(super) struct Watch {
     /// Only this ticket, by id or number
     #[arg(value_name = "TICKET")]
     ticket: Option<String>,
+    /// Only tickets of this ward
+    #[arg(long, value_name = "CODE")]
+    ward: Option<String>,
     /// Begin after this event instead of now
     #[arg(long, value_name = "CURSOR")]
     since: Option<String>,
@@ -27,18 +30,22 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
-        let only = match &self.ticket {
+        let ticket = match &self.ticket {
             Some(ticket) => Some(client.find_ticket(ticket).await?.id),
             None => None,
         };
-        let mut feed = client.events(self.since);
+        let mut feed = client.events(EventFilter { ward: self.ward, ticket }, self.since);
         while let Some(item) = feed.next().await {
             match item? {
-                FeedItem::Event { event, .. } if only.as_ref().is_some_and(|id| *id != event.ticket) => {}
                 FeedItem::Event { event, .. } if context.output.json => context.output.json_line(&event)?,
                 FeedItem::Event { event, .. } => context.output.line(&text::event(&event))?,
                 FeedItem::Connected if context.output.interactive => context.output.hint("watching; Ctrl-C ends it"),
                 FeedItem::Connected => {}
+                FeedItem::Reset { cursor } => {
+                    context
+                        .output
+                        .note(&format!("what happened before {cursor} is not kept any more; `ticket list` has it"));
+                }
                 FeedItem::Waiting { reason, delay } => {
                     context.output.note(&format!("{reason}; trying again in {:.1} s", delay.as_secs_f32()));
                 }
