@@ -57,7 +57,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Who the token belongs to, and what it may do now.
 #[utoipa::path(
     get, path = "/auth/v1/me", tag = "accounts", operation_id = "whoami",
-    responses((status = 200, description = "Whose token it is", body = Whoami),)
+    responses(
+        (status = 200, description = "Whose token it is", body = Whoami),
+    )
 )]
 pub(super) async fn whoami(caller: Caller) -> Json<Whoami> {
     let Principal { actor, scopes, client_id, token_expires_at, .. } = caller.0;
@@ -82,9 +84,11 @@ fn places<T: Ord>(reach: Reach<T>) -> Option<BTreeSet<T>> {
 
 /// Changes one's own password; every token issued before is dead afterwards, that of this request too.
 #[utoipa::path(
-    post, path = "/auth/v1/me/password", tag = "accounts", operation_id = "change_password", request_body = ChangePassword,
+    post, path = "/auth/v1/me/password", tag = "accounts", operation_id = "change_password",
+    request_body = ChangePassword,
     responses(
-        (status = 204, description = "Changed"), (status = 422, description = "The current password is not right, or the new one breaks a rule", body = Problem),
+        (status = 204, description = "Changed"),
+        (status = 422, description = "The current password is not right, or the new one breaks a rule", body = Problem),
     )
 )]
 pub(super) async fn change_password(
@@ -127,8 +131,11 @@ impl PageParameters {
 
 /// Lists users by name.
 #[utoipa::path(
-    get, path = "/auth/v1/users", tag = "accounts", operation_id = "list_users", security(("bearer" = ["users:write"])), params(PageParameters),
-    responses((status = 200, description = "A page of users", body = List<UserView>),)
+    get, path = "/auth/v1/users", tag = "accounts", operation_id = "list_users",
+    security(("bearer" = ["users:write"])), params(PageParameters),
+    responses(
+        (status = 200, description = "A page of users", body = List<UserView>),
+    )
 )]
 pub(super) async fn list_users(
     State(state): State<AppState>,
@@ -140,10 +147,12 @@ pub(super) async fn list_users(
 
 /// Creates a user.
 #[utoipa::path(
-    post, path = "/auth/v1/users", tag = "accounts", operation_id = "create_user", security(("bearer" = ["users:write"])), request_body = CreateUser,
+    post, path = "/auth/v1/users", tag = "accounts", operation_id = "create_user",
+    security(("bearer" = ["users:write"])), request_body = CreateUser,
     responses(
         (status = 201, description = "The user", body = UserView, headers(("location" = String, description = "The user"))),
-        (status = 409, description = "The username is taken", body = Problem), (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
+        (status = 409, description = "The username is taken", body = Problem),
+        (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn create_user(
@@ -161,8 +170,12 @@ pub(super) async fn create_user(
 
 /// One user.
 #[utoipa::path(
-    get, path = "/auth/v1/users/{username}", tag = "accounts", operation_id = "get_user", security(("bearer" = ["users:write"])), params(("username" = String, Path)),
-    responses((status = 200, description = "The user", body = UserView), (status = 404, description = "There is no such account", body = Problem),)
+    get, path = "/auth/v1/users/{username}", tag = "accounts", operation_id = "get_user",
+    security(("bearer" = ["users:write"])), params(("username" = String, Path)),
+    responses(
+        (status = 200, description = "The user", body = UserView),
+        (status = 404, description = "There is no such account", body = Problem),
+    )
 )]
 pub(super) async fn get_user(
     State(state): State<AppState>,
@@ -173,10 +186,13 @@ pub(super) async fn get_user(
 
 /// Changes a user; acts on their tokens within seconds. Disabling kills them.
 #[utoipa::path(
-    patch, path = "/auth/v1/users/{username}", tag = "accounts", operation_id = "patch_user", security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = PatchUser,
+    patch, path = "/auth/v1/users/{username}", tag = "accounts", operation_id = "patch_user",
+    security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = PatchUser,
     responses(
         (status = 200, description = "The user", body = UserView),
-        (status = 404, description = "There is no such account", body = Problem), (status = 409, description = "The last administrator, or a change at the same time", body = Problem), (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
+        (status = 404, description = "There is no such account", body = Problem),
+        (status = 409, description = "The last administrator, or a change at the same time", body = Problem),
+        (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn patch_user(
@@ -192,10 +208,12 @@ pub(super) async fn patch_user(
 
 /// Sets a user's password, to be changed at their next sign-in; kills their tokens.
 #[utoipa::path(
-    post, path = "/auth/v1/users/{username}/password", tag = "accounts", operation_id = "reset_password", security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = ResetPassword,
+    post, path = "/auth/v1/users/{username}/password", tag = "accounts", operation_id = "reset_password",
+    security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = ResetPassword,
     responses(
         (status = 200, description = "The user", body = UserView),
-        (status = 404, description = "There is no such account", body = Problem), (status = 409, description = "Another state of affairs stands against it", body = Problem),
+        (status = 404, description = "There is no such account", body = Problem),
+        (status = 409, description = "Another state of affairs stands against it", body = Problem),
         (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
@@ -212,8 +230,11 @@ pub(super) async fn reset_password(
 
 /// Lists the clients, service accounts among them.
 #[utoipa::path(
-    get, path = "/auth/v1/clients", tag = "accounts", operation_id = "list_clients", security(("bearer" = ["admin"])), params(PageParameters),
-    responses((status = 200, description = "A page of clients", body = List<ClientView>),)
+    get, path = "/auth/v1/clients", tag = "accounts", operation_id = "list_clients",
+    security(("bearer" = ["admin"])), params(PageParameters),
+    responses(
+        (status = 200, description = "A page of clients", body = List<ClientView>),
+    )
 )]
 pub(super) async fn list_clients(
     State(state): State<AppState>,
@@ -224,7 +245,8 @@ pub(super) async fn list_clients(
 
 /// Registers a public app.
 #[utoipa::path(
-    post, path = "/auth/v1/clients", tag = "accounts", operation_id = "create_client", security(("bearer" = ["admin"])), request_body = CreateClient,
+    post, path = "/auth/v1/clients", tag = "accounts", operation_id = "create_client",
+    security(("bearer" = ["admin"])), request_body = CreateClient,
     responses(
         (status = 201, description = "The client", body = ClientView),
         (status = 409, description = "The client id is taken", body = Problem),
@@ -243,8 +265,11 @@ pub(super) async fn create_client(
 
 /// Lists the service accounts.
 #[utoipa::path(
-    get, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "list_service_accounts", security(("bearer" = ["admin"])), params(PageParameters),
-    responses((status = 200, description = "A page of clients", body = List<ClientView>),)
+    get, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "list_service_accounts",
+    security(("bearer" = ["admin"])), params(PageParameters),
+    responses(
+        (status = 200, description = "A page of clients", body = List<ClientView>),
+    )
 )]
 pub(super) async fn list_service_accounts(
     State(state): State<AppState>,
@@ -256,7 +281,8 @@ pub(super) async fn list_service_accounts(
 
 /// Creates a service account; the answer holds its secret, which cannot be read again.
 #[utoipa::path(
-    post, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "create_service_account", security(("bearer" = ["admin"])), request_body = CreateServiceAccount,
+    post, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "create_service_account",
+    security(("bearer" = ["admin"])), request_body = CreateServiceAccount,
     responses(
         (status = 201, description = "The account with its secret", body = ServiceAccountSecret),
         (status = 409, description = "The client id is taken", body = Problem),
@@ -280,8 +306,12 @@ pub(super) async fn create_service_account(
 
 /// One service account.
 #[utoipa::path(
-    get, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "get_service_account", security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
-    responses((status = 200, description = "The client", body = ClientView), (status = 404, description = "There is no such account", body = Problem),)
+    get, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "get_service_account",
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
+    responses(
+        (status = 200, description = "The client", body = ClientView),
+        (status = 404, description = "There is no such account", body = Problem),
+    )
 )]
 pub(super) async fn get_service_account(
     State(state): State<AppState>,
@@ -292,10 +322,13 @@ pub(super) async fn get_service_account(
 
 /// Disables or enables a service account.
 #[utoipa::path(
-    patch, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "patch_service_account", security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")), request_body = PatchServiceAccount,
+    patch, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "patch_service_account",
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")), request_body = PatchServiceAccount,
     responses(
-        (status = 200, description = "The client", body = ClientView), (status = 404, description = "There is no such account", body = Problem),
-        (status = 409, description = "Another state of affairs stands against it", body = Problem), (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
+        (status = 200, description = "The client", body = ClientView),
+        (status = 404, description = "There is no such account", body = Problem),
+        (status = 409, description = "Another state of affairs stands against it", body = Problem),
+        (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
 pub(super) async fn patch_service_account(
@@ -310,8 +343,13 @@ pub(super) async fn patch_service_account(
 
 /// Gives a service account another secret; the old one and all its tokens are dead at once.
 #[utoipa::path(
-    post, path = "/auth/v1/service-accounts/{id}/secret", tag = "accounts", operation_id = "rotate_secret", security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
-    responses((status = 200, description = "The account with its secret", body = ServiceAccountSecret), (status = 404, description = "There is no such account", body = Problem), (status = 409, description = "Another state of affairs stands against it", body = Problem),)
+    post, path = "/auth/v1/service-accounts/{id}/secret", tag = "accounts", operation_id = "rotate_secret",
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
+    responses(
+        (status = 200, description = "The account with its secret", body = ServiceAccountSecret),
+        (status = 404, description = "There is no such account", body = Problem),
+        (status = 409, description = "Another state of affairs stands against it", body = Problem),
+    )
 )]
 pub(super) async fn rotate_secret(
     State(state): State<AppState>,
@@ -340,8 +378,11 @@ pub(super) struct AuditParameters {
 
 /// Lists the audit log, newest first.
 #[utoipa::path(
-    get, path = "/auth/v1/audit", tag = "accounts", operation_id = "list_audit", security(("bearer" = ["audit:read"])), params(AuditParameters),
-    responses((status = 200, description = "A page of the audit log", body = List<AuditView>),)
+    get, path = "/auth/v1/audit", tag = "accounts", operation_id = "list_audit",
+    security(("bearer" = ["audit:read"])), params(AuditParameters),
+    responses(
+        (status = 200, description = "A page of the audit log", body = List<AuditView>),
+    )
 )]
 pub(super) async fn list_audit(
     State(state): State<AppState>,
