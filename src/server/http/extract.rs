@@ -136,23 +136,40 @@ async fn collect(body: Body) -> Result<Vec<u8>, ApiError> {
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let field = field_of(error.path());
-        of_json(field, error.inner())
-    })?;
-    deserializer.end().map_err(|error| of_json(String::new(), &error))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| of_json(bytes, &error))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
     Ok(value)
 }
 
-fn field_of(path: &serde_path_to_error::Path) -> String {
-    let text = path.to_string();
-    if text == "." || text == "?" { String::new() } else { text }
+fn of_json(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    let (cause, text) = (error.inner(), error.inner().to_string());
+    if cause.is_data() {
+        return ApiError::bad_request("invalid_body", field_of(error.path(), &text), text);
+    }
+    // A number where a word should be is told as a syntax error, though the text is JSON.
+    if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        let detail = format!("the value has the wrong type (line {} column {})", cause.line(), cause.column());
+        return ApiError::bad_request("invalid_body", field_of(error.path(), ""), detail);
+    }
+    not_json(cause)
 }
 
-fn of_json(field: String, error: &serde_json::Error) -> ApiError {
-    match error.classify() {
-        serde_json::error::Category::Data => ApiError::bad_request("invalid_body", field, error.to_string()),
-        _ => ApiError::bad_request("invalid_json", "", format!("the body is not JSON: {error}")),
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::bad_request("invalid_json", "", format!("the body is not JSON: {error}"))
+}
+
+/// The path of the offending field; that of a missing, unknown or doubled one stands only in the message.
+fn field_of(path: &serde_path_to_error::Path, message: &str) -> String {
+    let path = path.to_string();
+    let parent = if path == "." || path == "?" { "" } else { path.as_str() };
+    let named = ["missing field `", "unknown field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| message.strip_prefix(start)?.split('`').next());
+    match named {
+        None => parent.to_owned(),
+        Some(name) if parent.is_empty() => name.to_owned(),
+        Some(name) if parent == name || parent.ends_with(&format!(".{name}")) => parent.to_owned(),
+        Some(name) => format!("{parent}.{name}"),
     }
 }
 
@@ -171,8 +188,8 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
 pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
-        let field = field_of(error.path());
-        ApiError::bad_request("invalid_parameter", field, error.inner().to_string())
+        let text = error.inner().to_string();
+        ApiError::bad_request("invalid_parameter", field_of(error.path(), &text), text)
     })
 }
 

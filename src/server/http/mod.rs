@@ -188,3 +188,6 @@ pub fn router(state: AppState) -> Router {
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate));
     layers::wrap(router, &state).with_state(state)
 }
+
+#[cfg(test)]
+mod tests;

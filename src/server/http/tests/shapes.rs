@@ -1,0 +1,101 @@
+//! Odd requests get a problem that names the field, and change nothing.
+
+use axum::{body::Body, http::Request};
+use serde_json::{Value, json};
+
+use super::{create, made, refill};
+use crate::server::http::testing::{Answer, TestApp};
+
+async fn raw(app: &TestApp, content_type: &str, body: impl Into<Body>) -> Answer {
+    let request = Request::post("/v1/tickets")
+        .header("authorization", format!("Bearer {}", app.token("ana")))
+        .header("idempotency-key", "raw")
+        .header("content-type", content_type)
+        .body(body.into());
+    app.send(request.unwrap()).await
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_request_are_refused_by_name() {
+    let app = TestApp::new().await;
+    assert_eq!(raw(&app, "application/json", "{\"kind\":").await.refusal(), (400, "invalid_json"));
+    assert_eq!(raw(&app, "application/json", "").await.refusal(), (400, "invalid_json"));
+    assert_eq!(raw(&app, "application/json", [0xff, 0xfe].to_vec()).await.refusal(), (400, "invalid_json"));
+    assert_eq!(raw(&app, "application/json", "[".repeat(200_000)).await.refusal(), (400, "invalid_json"));
+    assert_eq!(raw(&app, "text/plain", "{}").await.refusal(), (415, "unsupported_media_type"));
+    assert_eq!(raw(&app, "application/json", " ".repeat(3_000_000)).await.refusal(), (413, "body_too_large"));
+
+    let with = |path: &str, value: Value| {
+        let mut body = refill("MIDAZ-5");
+        *body.pointer_mut(path).unwrap() = value;
+        body
+    };
+    let cases = [
+        (with("/kind", json!("wish")), 400, "kind"),
+        (with("/priority", json!(1)), 400, "priority"),
+        (with("/lines/0/quantity", json!(10)), 400, "lines[0].quantity"),
+        (with("/lines/0/quantity", json!("-1")), 400, "lines[0].quantity"),
+        (with("/lines/0/quantity", json!("1e3")), 400, "lines[0].quantity"),
+        (with("/lines/0/unit", json!("gallon")), 422, "lines[0].unit"),
+        (with("/lines/0/medication", json!("NOPE")), 422, "lines[0].medication"),
+        (with("/lines/0/medication", json!("a\u{0}b")), 400, "lines[0].medication"),
+        (with("/cabinet", json!("NOPE-01")), 422, "cabinet"),
+        (with("/cabinet", json!("../..")), 400, "cabinet"),
+        (with("/lines", json!([])), 422, "lines"),
+        (with("/lines", json!({})), 400, "lines"),
+        (json!({ "kind": "refill", "cabinet": "UTI-01", "notes": "x" }), 400, "notes"),
+        (json!({ "kind": "supply", "lines": [{ "medication": "MIDAZ-5", "quantity": "1" }] }), 422, "cabinet"),
+        (json!({ "kind": "refill", "cabinet": "UTI-01", "note": "a\u{0}b" }), 400, "note"),
+        (json!({ "kind": "refill", "cabinet": "UTI-01", "note": "x".repeat(2_001) }), 400, "note"),
+        (json!({ "kind": "missing_dose", "ward": "UTI", "lines": [] }), 422, "patient_ref"),
+        (json!({ "kind": "assistance", "cabinet": "UTI-01" }), 422, "text"),
+        (json!({ "cabinet": "UTI-01" }), 400, "kind"),
+    ];
+    for (index, (body, status, field)) in cases.into_iter().enumerate() {
+        let answer = create(&app, "ana", &format!("case-{index}"), body.clone()).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json["field"].as_str()),
+            (status, Some(field)),
+            "{body} {}",
+            answer.json
+        );
+    }
+    assert_eq!(app.get("ana", "/v1/tickets").await.json["total"], 0);
+}
+
+#[tokio::test]
+async fn odd_unicode_is_kept_as_written() {
+    let app = TestApp::new().await;
+    let mut body = refill("MIDAZ-5");
+    body["note"] = json!("  última — 李雷 👩‍⚕️ \u{202e}xyz  ");
+    let ticket = create(&app, "ana", "k", body).await.expect(201);
+    assert_eq!(ticket["note"], "última — 李雷 👩‍⚕️ \u{202e}xyz");
+}
+
+#[tokio::test]
+async fn a_command_without_particulars_needs_no_body_and_takes_no_other() {
+    let app = TestApp::new().await;
+    let ticket = made(&app, "MIDAZ-5").await;
+    let path = format!("/v1/tickets/{}/claim", ticket["id"].as_str().unwrap());
+    let headers = [("idempotency-key", "a"), ("if-match", "\"1\"")];
+    let odd = app.call("paulo", "POST", &path, &headers, json!({ "assignee": "rita" })).await;
+    assert_eq!(odd.refusal(), (400, "invalid_body"));
+    app.call("paulo", "POST", &path, &headers, Value::Null).await.expect(200);
+    let pick = path.replace("claim", "pick");
+    let empty = app.call("paulo", "POST", &pick, &[("idempotency-key", "b"), ("if-match", "\"2\"")], Value::Null).await;
+    assert_eq!(empty.json["field"], "lines");
+}
+
+#[tokio::test]
+async fn unknown_routes_and_methods_are_problems() {
+    let app = TestApp::new().await;
+    assert_eq!(app.get("ana", "/v1/nothing").await.refusal(), (404, "resource_not_found"));
+    let put = app.call("ana", "PUT", "/v1/tickets", &[], json!({})).await;
+    assert_eq!(put.refusal(), (405, "method_not_allowed"));
+    assert!(put.header("allow").contains("POST"));
+    let traced = app.send(app.request("", "GET", "/healthz", &[("x-request-id", "my-id-1")], &Value::Null)).await;
+    assert_eq!(traced.header("x-request-id"), "my-id-1");
+    let odd = app.send(app.request("", "GET", "/healthz", &[("x-request-id", "a b")], &Value::Null)).await;
+    assert_ne!(odd.header("x-request-id"), "a b");
+    assert_eq!(odd.header("x-content-type-options"), "nosniff");
+}
