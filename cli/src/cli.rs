@@ -18,9 +18,9 @@ Exit codes:
   3  refused: a rule, a conflict, or no such thing (the code in brackets says which)
   4  not authenticated, or not allowed
 
-A token comes from the environment (MEDREQ_TOKEN) or a file (--token-file, MEDREQ_TOKEN_FILE, `token_file` of the
-configuration), never from the command line. The configuration (--config, MEDREQ_CONFIG) is a TOML file that may hold
-url, token_file, on_behalf_of and decimal_separator.
+Tokens come from MEDREQ_TOKEN or from a file (--token-file, MEDREQ_TOKEN_FILE, or
+token_file of the configuration), never from the command line. The configuration is
+a TOML file that may hold url, token_file, on_behalf_of and decimal_separator.
 
 Examples:
   export MEDREQ_URL=http://127.0.0.1:8080 MEDREQ_TOKEN_FILE=~/.medreq-token
@@ -29,7 +29,7 @@ Examples:
   medreq ticket list --status open,claimed --ward UTI
   medreq ticket watch --json";
 
-/// Medication-replenishment tickets: from \"it is missing\" to \"it arrived\".
+/// Medication-replenishment tickets: from "it is missing" to "it arrived".
 #[derive(Debug, Parser)]
 #[command(name = "medreq", version, after_help = AFTER_HELP, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -61,6 +61,7 @@ pub(crate) struct Globals {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made per process")]
 enum Command {
     Whoami(whoami::Whoami),
     Ticket(ticket::Ticket),

@@ -64,14 +64,16 @@ impl ClientError {
     }
 
     pub(super) fn transport(base: &reqwest::Url, error: &reqwest::Error) -> Self {
-        let cause = cause(error);
+        let (cause, base) = (cause(error), base.as_str().trim_end_matches('/'));
         if error.is_connect() {
             let message =
                 format!("no medreq server answers at {base} ({cause}); start it with `medreq up`, or set --url");
             return Self::Transport { message, outcome_unknown: false };
         }
         let happened = if error.is_timeout() { "did not answer in time" } else { "broke the connection" };
-        let message = format!("the server at {base} {happened} ({cause}); check it, then repeat with the same key");
+        let message = format!(
+            "the server at {base} {happened} ({cause}); check it, then repeat; under the same idempotency key nothing happens twice"
+        );
         Self::Transport { message, outcome_unknown: true }
     }
 }
