@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{audit, cabinet, catalog, client, completions, man, medication, pharmacy, ticket, user, ward, whoami},
+    commands::{
+        audit, backup, bench, cabinet, catalog, client, completions, man, medication, pharmacy, preflight, restore,
+        ticket, tui, up, user, ward, whoami,
+    },
     context::Context,
     failure::Failure,
 };
@@ -63,6 +66,8 @@ pub(crate) struct Globals {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "one is made per process")]
 enum Command {
+    Up(up::Up),
+    Tui(tui::Tui),
     Whoami(whoami::Whoami),
     Ticket(ticket::Ticket),
     Catalog(catalog::Catalog),
@@ -73,6 +78,10 @@ enum Command {
     User(user::User),
     Client(client::Client),
     Audit(audit::Audit),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Preflight(preflight::Preflight),
+    Bench(bench::Bench),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -92,6 +101,12 @@ impl Cli {
             Command::User(command) => command.run(&context).await,
             Command::Client(command) => command.run(&context).await,
             Command::Audit(command) => command.run(&context).await,
+            Command::Up(command) => command.run().await,
+            Command::Tui(command) => command.run(&context).await,
+            Command::Backup(command) => command.run(&context),
+            Command::Restore(command) => command.run(&context),
+            Command::Preflight(command) => command.run(&context),
+            Command::Bench(command) => command.run(&context).await,
             Command::Completions(command) => command.run(&context),
             Command::Man(command) => command.run(&context),
         }

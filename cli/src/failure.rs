@@ -37,6 +37,9 @@ pub(crate) enum Failure {
         /// What was wrong and what to do.
         detail: String,
     },
+    /// The report was printed; only the exit code is left to give.
+    #[error("the report says what is to be mended")]
+    Reported(u8),
     /// The answer cannot be printed.
     #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),
@@ -59,6 +62,7 @@ impl Failure {
             Self::Usage(_) => "usage",
             Self::NoToken => "no_token",
             Self::Refused { code, .. } | Self::Local { code, .. } => code,
+            Self::Reported(_) => "reported",
             Self::Output(_) => "output_failed",
         }
     }
@@ -74,6 +78,7 @@ impl Failure {
             Self::Client(ClientError::Setup(_)) | Self::Usage(_) => 2,
             Self::NoToken => 4,
             Self::Refused { .. } => 3,
+            Self::Reported(code) => *code,
             Self::Client(_) | Self::Local { .. } | Self::Output(_) => 1,
         }
     }
@@ -82,6 +87,9 @@ impl Failure {
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
+        }
+        if let Self::Reported(code) = self {
+            return ExitCode::from(*code);
         }
         let text = if json { self.as_json() } else { self.as_text() };
         // Nobody is left to tell where even stderr is closed.

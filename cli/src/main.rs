@@ -7,6 +7,7 @@ mod context;
 mod failure;
 mod input;
 mod lines;
+mod logging;
 mod output;
 mod paths;
 mod table;

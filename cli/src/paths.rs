@@ -17,11 +17,13 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// The flag, `MEDREQ_DATA_DIR`, or the default.
     pub(crate) fn resolve(&self) -> Result<PathBuf, Failure> {
+        self.resolve_or(|| Ok(data_home()?.join("medreq")))
+    }
+
+    /// The flag, `MEDREQ_DATA_DIR`, or another default.
+    pub(crate) fn resolve_or(&self, default: impl FnOnce() -> Result<PathBuf, Failure>) -> Result<PathBuf, Failure> {
         let from_env = || set("MEDREQ_DATA_DIR").map(PathBuf::from);
-        match self.data_dir.clone().or_else(from_env) {
-            Some(dir) => Ok(dir),
-            None => Ok(data_home()?.join("medreq")),
-        }
+        self.data_dir.clone().or_else(from_env).map_or_else(default, Ok)
     }
 }
 

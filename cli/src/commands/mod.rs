@@ -1,6 +1,8 @@
 //! One module per subcommand: its flags and one function that runs it. What a command means, the API decides.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod bench;
 pub(crate) mod cabinet;
 pub(crate) mod catalog;
 pub(crate) mod client;
@@ -10,7 +12,11 @@ pub(crate) mod man;
 pub(crate) mod medication;
 mod paging;
 pub(crate) mod pharmacy;
+pub(crate) mod preflight;
+pub(crate) mod restore;
 pub(crate) mod ticket;
+pub(crate) mod tui;
+pub(crate) mod up;
 pub(crate) mod user;
 pub(crate) mod ward;
 pub(crate) mod whoami;
