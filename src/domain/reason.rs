@@ -1,8 +1,9 @@
 //! Closed lists of codes: kinds, statuses, priorities and the reasons that people must give. A new code is a new rules version.
 
 /// Declares an enum whose wire form is the snake_case code of each variant, with `ALL`, `as_str`, `Display` and `FromStr`.
+// A code is a `tt`: a `literal` reaches the derive for the published schema wrapped, and is not recognised there.
 macro_rules! codes {
-    ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$vmeta:meta])* $variant:ident = $code:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$vmeta:meta])* $variant:ident = $code:tt),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
