@@ -1,5 +1,12 @@
 //! Tests of the shipped binary as its users meet it. One test binary, so that linking is paid once.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod accounts;
+mod bad_input;
+mod cases;
 mod common;
+mod crash;
+mod operations;
+mod reference;
 mod story;
+mod tokens;

@@ -1,5 +1,8 @@
 //! What the tests of the binary share: a server on a free port, commands against it, requests by hand. Ends what it starts.
 
+mod hospital;
+mod http;
+
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -11,6 +14,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub(crate) use self::{
+    hospital::{Hospital, plain, wish},
+    http::{Answer, Call, Feed},
+};
 
 /// How long anything may take before a test gives up; generous, since test machines are slow and busy.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -46,7 +54,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `medreq up` with more arguments and waits for its ready line.
     pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_medreq"))
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_medreq")), dir, args)
+    }
+
+    /// The same by a command of the test's own, such as a shell that sets limits first.
+    pub(crate) fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
+        let mut child = command
             .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(dir)
             .args(args)
@@ -168,5 +181,35 @@ impl Site {
     /// A token of one of its people.
     pub(crate) fn token(&self, username: &str) -> String {
         self.server.token(username)
+    }
+}
+
+/// Medications of the tests' own, where no directory is needed: two plain ones, two controlled ones.
+const MEDICATIONS: &str = "\
+code,name,unit,control_class,packs
+DIPI-500,Dipirona sódica 500 mg,comprimido,none,caixa=20;display=200
+HEPA-5000,Heparina sódica 5.000 UI/mL,frasco,none,caixa=25
+MIDAZ-5,Midazolam 5 mg/mL,ampola,B1,caixa=10
+MORF-10,Morfina 10 mg/mL,ampola,A1,caixa=50
+";
+
+const PAR_LEVELS: &str = "\
+cabinet,medication,min,max
+UTI-01,DIPI-500,20,100
+UTI-01,HEPA-5000,4,20
+UTI-01,MIDAZ-5,4,20
+UTI-02,MIDAZ-5,4,20
+PED-01,DIPI-500,20,60
+CC-01,MORF-10,2,10
+";
+
+impl Site {
+    /// A hospital that also has medications and par levels.
+    pub(crate) fn stocked() -> Self {
+        let site = Self::new();
+        let admin = site.token("admin");
+        site.server.import(&admin, "medications", MEDICATIONS);
+        site.server.import(&admin, "par-levels", PAR_LEVELS);
+        site
     }
 }

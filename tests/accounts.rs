@@ -1,0 +1,104 @@
+//! How accounts come to be: by the command line on the server and by the first administrator's link (A12).
+
+use serde_json::{Value, json};
+
+use crate::common::{Server, eventually, medreq};
+
+/// A12, by `medreq user add`: one canonical account, nothing without a password, nothing endless.
+#[test]
+fn accounts_have_one_name_and_a_real_password() {
+    let home = tempfile::TempDir::new().unwrap();
+    let dir = home.path().join("data");
+    let file = home.path().join("password");
+    let add = |name: &str, password: &str| {
+        std::fs::write(&file, password).unwrap();
+        let mut command = medreq();
+        command
+            .args(["user", "add", name, "--name", "Alguém", "--role", "nurse", "--json", "--password-file"])
+            .arg(&file);
+        command.arg("--data-dir").arg(&dir).output().unwrap()
+    };
+    let refused = |name: &str, password: &str| {
+        let output = add(name, password);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{name:?} was taken");
+        let problem: Value = serde_json::from_str(&error).unwrap_or_else(|_| panic!("{error}"));
+        (problem["code"].as_str().unwrap().to_owned(), problem["detail"].as_str().unwrap().to_owned())
+    };
+    for password in ["", "\n", "1234567", &"x".repeat(513)] {
+        let (_, detail) = refused("joe", password);
+        assert!(detail.contains("password") && !detail.contains("1234567"), "{detail}");
+    }
+    let start = std::time::Instant::now();
+    refused("joe", &"x".repeat(5 * 1024 * 1024));
+    assert!(start.elapsed().as_secs() < 10, "a huge password is refused before it is hashed");
+
+    assert!(add("Joe", "correct horse battery").status.success());
+    for same in ["joe", "JOE", " joe "] {
+        let (code, _) = refused(same, "correct horse battery");
+        assert_eq!(code, "already_exists", "{same:?}");
+    }
+    assert!(add("jose\u{301}", "correct horse battery").status.success());
+    assert_eq!(refused("JOS\u{c9}", "correct horse battery").0, "already_exists");
+    assert!(add("李雷", "correct horse battery").status.success());
+    for bad in ["", "a b", "a\u{200b}b", "a:b", "a/b", &"x".repeat(65)] {
+        let output = add(bad, "correct horse battery");
+        // The command line itself refuses it.
+        assert_eq!(output.status.code(), Some(2), "{bad:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    let server = Server::start(&dir, &[]);
+    for (typed, canonical) in [("JOE", "joe"), ("Jose\u{301}", "jos\u{e9}"), ("李雷", "李雷")] {
+        let whoami = server.get(&server.token(typed), "/auth/v1/me");
+        assert_eq!(whoami["username"], canonical);
+    }
+}
+
+/// A12, by the form of the first administrator; the link works once, whatever was typed before.
+#[test]
+fn the_setup_link_takes_one_administrator() {
+    let home = tempfile::TempDir::new().unwrap();
+    let server = Server::start(&home.path().join("data"), &[]);
+    let link = {
+        let lines = server.lines.lock().unwrap();
+        eventually("the setup link", || {
+            let line = lines.recv_timeout(std::time::Duration::from_secs(1)).ok()?;
+            line.find("http").map(|at| line[at..].trim().to_owned()).filter(|url| url.contains("/setup/"))
+        })
+    };
+    let path = link.strip_prefix(&server.url).unwrap();
+    assert_eq!(server.call("", "GET", path).send().status, 200);
+    let submit = |path: &str, username: &str, password: &str, repeat: &str| {
+        let mut form = reqwest::Url::parse("form:").unwrap();
+        form.query_pairs_mut().extend_pairs([
+            ("username", username),
+            ("name", "José da Silva"),
+            ("password", password),
+            ("repeat", repeat),
+        ]);
+        let body = form.query().unwrap().to_owned();
+        server.call("", "POST", path).body("application/x-www-form-urlencoded", body).send()
+    };
+    let good = "correct horse battery";
+    for (username, password, repeat) in [
+        ("chefe", "", ""),
+        ("chefe", "short", "short"),
+        ("", good, good),
+        ("a b", good, good),
+        ("chefe", good, "other one"),
+    ] {
+        assert_eq!(submit(path, username, password, repeat).status, 422, "{username:?} {password:?}");
+    }
+    let huge = "x".repeat(5 * 1024 * 1024);
+    assert!(matches!(submit(path, "chefe", &huge, &huge).status, 413 | 422));
+    assert_eq!(submit("/setup/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "chefe", good, good).status, 410);
+    assert_eq!(submit("/setup/%00%ff", "chefe", good, good).status / 100, 4);
+
+    let done = submit(path, "Jose\u{301}", good, good);
+    assert_eq!(done.status, 200, "{}", String::from_utf8_lossy(&done.bytes));
+    assert!(!String::from_utf8_lossy(&done.bytes).contains(good));
+    assert_eq!(submit(path, "second", good, good).status, 410, "the link works once");
+    assert_eq!(server.call("", "GET", path).send().status, 410);
+    let me = server.get(&server.token("jos\u{e9}"), "/auth/v1/me");
+    assert_eq!((&me["username"], &me["roles"]), (&json!("jos\u{e9}"), &json!(["admin"])));
+}
