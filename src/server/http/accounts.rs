@@ -14,6 +14,7 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Caller, Json, Path, Peer, Query},
+    reference::after,
 };
 use crate::{
     api::{
@@ -24,7 +25,7 @@ use crate::{
         },
         problem::Problem,
     },
-    domain::actor::Reach,
+    domain::{actor::Reach, code::Username},
     server::{
         auth::{
             Principal,
@@ -141,7 +142,7 @@ pub(super) async fn list_users(
     State(state): State<AppState>,
     Query(page): Query<PageParameters>,
 ) -> Result<Json<List<UserView>>, ApiError> {
-    let users = state.auth.users(page.limit()?, page.cursor).await?;
+    let users = state.auth.users(page.limit()?, after::<Username>(page.cursor)?).await?;
     Ok(Json(list(users, user_view)))
 }
 

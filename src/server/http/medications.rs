@@ -8,7 +8,7 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Caller, Json, Path, Query},
-    reference::{list, page_limit, saved},
+    reference::{after, list, page_limit, saved},
 };
 use crate::{
     api::{
@@ -16,6 +16,7 @@ use crate::{
         medications::{AdoptReport, AdoptRequest, Medication, PutMedication, SetClass},
         problem::Problem,
     },
+    domain::code::MedicationCode,
     server::ports::MedicationQuery,
 };
 
@@ -65,7 +66,7 @@ async fn list_medications(
         active: filter.active,
         unreviewed: filter.unreviewed,
         limit: page_limit(filter.limit)?,
-        after: filter.cursor,
+        after: after::<MedicationCode>(filter.cursor)?,
     };
     Ok(list(state.reference_data().medications(query).await?))
 }

@@ -1,5 +1,7 @@
 //! Pharmacies, wards, cabinets and par levels over HTTP. Translates; every rule stands in `server::app`.
 
+use std::{fmt::Display, str::FromStr};
+
 use axum::{
     extract::State,
     http::{StatusCode, header},
@@ -12,6 +14,7 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Caller, Json, Path, Query},
+    list::invalid_cursor,
 };
 use crate::{
     api::{
@@ -19,7 +22,7 @@ use crate::{
         places::{Cabinet, ParLevel, Pharmacy, PutParLevel, Ward},
         problem::Problem,
     },
-    domain::code::WardCode,
+    domain::code::{CabinetCode, PharmacyCode, WardCode},
     server::{
         app::reference::{PageOf, Saved},
         ports::Page,
@@ -80,8 +83,14 @@ pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, ApiError> {
     }
 }
 
-fn page_of(limit: Option<usize>, after: Option<String>) -> Result<PageOf, ApiError> {
-    Ok(PageOf { limit: page_limit(limit)?, after })
+/// The code after which a page begins; lists by code give nothing else as a cursor.
+pub(super) fn after<Code: FromStr + Display>(cursor: Option<String>) -> Result<Option<String>, ApiError> {
+    let code = |text: String| text.parse().map_err(|_| invalid_cursor()).map(|code: Code| code.to_string());
+    cursor.map(code).transpose()
+}
+
+fn page_of<Code: FromStr + Display>(limit: Option<usize>, cursor: Option<String>) -> Result<PageOf, ApiError> {
+    Ok(PageOf { limit: page_limit(limit)?, after: after::<Code>(cursor)? })
 }
 
 /// A page as the wire has it.
@@ -110,7 +119,7 @@ async fn list_pharmacies(
     State(state): State<AppState>,
     Query(query): Query<Paging>,
 ) -> Result<Json<List<Pharmacy>>, ApiError> {
-    Ok(list(state.reference_data().pharmacies(&page_of(query.limit, query.cursor)?).await?))
+    Ok(list(state.reference_data().pharmacies(&page_of::<PharmacyCode>(query.limit, query.cursor)?).await?))
 }
 
 /// One pharmacy.
@@ -157,7 +166,7 @@ async fn put_pharmacy(
     responses((status = 200, description = "A page of wards", body = List<Ward>))
 )]
 async fn list_wards(State(state): State<AppState>, Query(query): Query<Paging>) -> Result<Json<List<Ward>>, ApiError> {
-    Ok(list(state.reference_data().wards(&page_of(query.limit, query.cursor)?).await?))
+    Ok(list(state.reference_data().wards(&page_of::<WardCode>(query.limit, query.cursor)?).await?))
 }
 
 /// One ward.
@@ -205,7 +214,7 @@ async fn list_cabinets(
     State(state): State<AppState>,
     Query(query): Query<CabinetFilter>,
 ) -> Result<Json<List<Cabinet>>, ApiError> {
-    let page = page_of(query.limit, query.cursor)?;
+    let page = page_of::<CabinetCode>(query.limit, query.cursor)?;
     Ok(list(state.reference_data().cabinets(query.ward.as_ref(), &page).await?))
 }
 
