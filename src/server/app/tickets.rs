@@ -99,7 +99,6 @@ pub(crate) struct Sending {
 
 /// What became of a command.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one is made per request and taken apart at once")]
 pub(crate) enum Sent {
     /// Decided.
     Done {

@@ -142,7 +142,7 @@ pub trait IdentityStore: Send + Sync {
     async fn user(&self, username: &Username) -> StoreResult<Option<User>>;
     /// All users, by name; `after` pages by username.
     async fn users(&self, limit: usize, after: Option<String>) -> StoreResult<Page<User>>;
-    /// Inserts users; a taken name is [`StoreError::Exists`]; a ward or pharmacy that does not exist [`StoreError::Missing`].
+    /// Inserts users; a taken name is [`StoreError::Exists`](super::StoreError::Exists); a ward or pharmacy that does not exist [`StoreError::Missing`](super::StoreError::Missing).
     async fn insert_users(&self, users: Vec<User>, audit: Vec<AuditEntry>) -> StoreResult<()>;
     /// Replaces a user on condition that the stored generation is still `generation_was`.
     async fn update_user(&self, user: User, generation_was: u64, audit: AuditEntry) -> StoreResult<()>;

@@ -187,7 +187,7 @@ pub trait ReferenceStore: Send + Sync {
     async fn medications(&self, query: MedicationQuery) -> StoreResult<Page<Medication>>;
     /// Every medication that was adopted from a grouping, by group key: lets `adopt` and imports find what exists.
     async fn all_medications(&self) -> StoreResult<Vec<Medication>>;
-    /// Writes all or nothing. A missing reference is [`StoreError::Missing`], a taken identifier [`StoreError::Exists`].
+    /// Writes all or nothing. A missing reference is [`StoreError::Missing`](super::StoreError::Missing), a taken identifier [`StoreError::Exists`](super::StoreError::Exists).
     async fn change_reference(&self, changes: ReferenceChanges) -> StoreResult<()>;
     /// The site's rules.
     async fn policy(&self) -> StoreResult<Policy>;

@@ -111,7 +111,7 @@ pub trait TicketStore: Send + Sync {
     /// One ticket.
     async fn ticket(&self, id: TicketId) -> StoreResult<Option<Ticket>>;
 
-    /// A page of tickets. A malformed `after` is [`StoreError::Missing`] with what `cursor`.
+    /// A page of tickets. A malformed `after` is [`StoreError::Missing`](super::StoreError::Missing) with what `cursor`.
     async fn tickets(&self, query: TicketQuery) -> StoreResult<Page<Ticket>>;
 
     /// Everything that happened to a ticket, oldest first.
