@@ -1,6 +1,6 @@
 //! The gate: what an operation's documentation asks of a token is asked here, before any extractor runs. It lets nothing else pass.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -10,7 +10,14 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::{AppState, error::ApiError, extract::Caller, live::Session, openapi};
+use super::{
+    AppState,
+    error::ApiError,
+    extract::{Caller, Peer},
+    live::Session,
+    openapi,
+    rate::Rate,
+};
 use crate::{
     api::ON_BEHALF_OF,
     server::auth::{AuthError, Principal, Scope},
@@ -30,6 +37,7 @@ enum Access {
 /// The operations with what they ask, read from their documentation.
 pub(super) struct Guard {
     access: HashMap<(String, Method), Access>,
+    strangers: Rate,
     state: AppState,
 }
 
@@ -38,7 +46,7 @@ impl Guard {
     pub(super) fn new(document: &Value, state: AppState) -> Self {
         let operations = openapi::operations(document);
         let access = operations.map(|(path, method, operation)| ((path.to_owned(), method), access_of(operation)));
-        Self { access: access.collect(), state }
+        Self { access: access.collect(), strangers: Rate::default(), state }
     }
 
     fn of(&self, request: &Request) -> Option<&Access> {
@@ -60,10 +68,17 @@ fn access_of(operation: &Value) -> Access {
     }
 }
 
-/// Lets a request pass to its operation: 401 where nobody is known, 403 where a scope is missing.
+/// Lets a request pass to its operation: 401 where nobody is known, 403 where a scope is missing, 429 where a stranger asks too often.
 pub(super) async fn authenticate(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let admitted = match guard.of(&request) {
-        None | Some(Access::Open) => return next.run(request).await,
+        None => return next.run(request).await,
+        Some(Access::Open) => {
+            let address = Peer::of(request.extensions()).0;
+            return match guard.strangers.take(address, Instant::now()) {
+                Ok(()) => next.run(request).await,
+                Err(retry_after) => ApiError::Busy { client: true, retry_after }.into_response(),
+            };
+        }
         Some(Access::Scopes(scopes)) => admit(&guard.state, request.headers(), scopes).await,
         Some(Access::Stream(scopes)) => match by_ticket(&guard.state, &request) {
             None => admit(&guard.state, request.headers(), scopes).await,

@@ -22,6 +22,7 @@ mod metrics;
 mod oauth2;
 mod openapi;
 mod operations;
+mod rate;
 mod reference;
 mod request_id;
 mod serve;

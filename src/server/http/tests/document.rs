@@ -83,7 +83,7 @@ async fn every_protected_operation_refuses_strangers() {
     let app = TestApp::new().await;
     let document = app.get("", "/openapi.json").await.expect(200);
     for (path, method, _) in operations(&document).filter(|(path, ..)| !OPEN.contains(&path.as_str())) {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let answer = app.call("", &method.to_uppercase(), &path, &[], Value::Null).await;
         assert_eq!(answer.status.as_u16(), 401, "{method} {path}");
     }

@@ -5,6 +5,7 @@ mod document;
 mod events;
 mod lists;
 mod order;
+mod pending;
 mod retries;
 mod shapes;
 mod workflow;

@@ -88,3 +88,22 @@ async fn an_open_request_is_reported_with_its_ticket() {
     body["override"] = json!("other_patient");
     create(&app, "ana", "k3", body).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_delivery_confirmed_from_two_tabs_moves_once() {
+    let app = TestApp::new().await;
+    let ticket = made(&app, "HEPARINA").await;
+    let ticket = command(&app, "paulo", "1", &ticket, "claim", json!({})).await.expect(200);
+    let lines = json!({ "lines": [{ "line": 1, "supplied": "10", "lot": "L", "expiry": "2099-01-31" }] });
+    let ticket = command(&app, "paulo", "2", &ticket, "pick", lines).await.expect(200);
+    let ticket = command(&app, "paulo", "3", &ticket, "ready", json!({})).await.expect(200);
+    let ticket = command(&app, "paulo", "4", &ticket, "dispatch", json!({ "method": "tube" })).await.expect(200);
+    let lines = json!({ "lines": [{ "line": 1, "received": "10" }] });
+    let tabs = ["tab-1", "tab-2"].map(|tab| command(&app, "ana", tab, &ticket, "receive", lines.clone()));
+    let answers = join_all(tabs).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412]);
+    let path = format!("/v1/tickets/{}", ticket["id"].as_str().unwrap());
+    assert_eq!(app.get("ana", &path).await.expect(200)["lines"][0]["received"], "10");
+}

@@ -99,3 +99,19 @@ async fn unknown_routes_and_methods_are_problems() {
     assert_ne!(odd.header("x-request-id"), "a b");
     assert_eq!(odd.header("x-content-type-options"), "nosniff");
 }
+
+#[tokio::test]
+async fn strangers_are_slowed_down_and_known_callers_are_not() {
+    let app = TestApp::new().await;
+    let mut held_back = None;
+    for _ in 0..400 {
+        let answer = app.get("", "/healthz").await;
+        if answer.status.as_u16() == 429 {
+            held_back = Some(answer);
+            break;
+        }
+    }
+    let held_back = held_back.expect("a limit");
+    assert_eq!((held_back.refusal(), held_back.header("retry-after")), ((429, "too_many_requests"), "1"));
+    assert_eq!(app.get("ana", "/v1/tickets").await.status.as_u16(), 200);
+}

@@ -1,0 +1,91 @@
+//! A log that decides later: 202 with a status to ask for, by its sender alone.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::{create, refill};
+use crate::server::{
+    http::{AppState, Services, router, testing::TestApp},
+    ports::{
+        CommandId, Cursor, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError, Submitted,
+    },
+};
+
+/// Takes every command at once and decides it behind the caller's back, when told to.
+struct Later {
+    store: Arc<dyn Pipeline>,
+    taken: tokio::sync::Mutex<Vec<Submission>>,
+}
+
+impl Later {
+    async fn decide(&self) {
+        for submission in self.taken.lock().await.drain(..) {
+            self.store.submit(submission, Duration::from_secs(30)).await.unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl Pipeline for Later {
+    async fn submit(&self, submission: Submission, _: Duration) -> Result<Submitted, SubmitError> {
+        self.taken.lock().await.push(submission);
+        Ok(Submitted::Pending)
+    }
+    async fn outcome(&self, id: CommandId) -> StoreResult<Option<StoredOutcome>> {
+        self.store.outcome(id).await
+    }
+    async fn head(&self) -> StoreResult<Cursor> {
+        self.store.head().await
+    }
+    async fn tail(&self) -> StoreResult<Cursor> {
+        self.store.tail().await
+    }
+    async fn events_after(&self, seq: u64, limit: usize) -> StoreResult<Vec<RecordedEvent>> {
+        self.store.events_after(seq, limit).await
+    }
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.store.watch()
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
+    let mut app = TestApp::new().await;
+    let later = Arc::new(Later { store: Arc::clone(&app.state.pipeline), taken: tokio::sync::Mutex::default() });
+    let Services { auth, tickets, reference, identity, catalog, data_dir, shutdown, .. } = &*app.state;
+    app.router = router(AppState::new(Services {
+        auth: Arc::clone(auth),
+        pipeline: Arc::clone(&later) as _,
+        tickets: Arc::clone(tickets),
+        reference: Arc::clone(reference),
+        identity: Arc::clone(identity),
+        catalog: Arc::clone(catalog),
+        data_dir: data_dir.clone(),
+        shutdown: shutdown.clone(),
+    }));
+
+    let accepted = create(&app, "ana", "k", refill("MIDAZ-5")).await;
+    assert_eq!((accepted.status.as_u16(), accepted.header("retry-after")), (202, "1"));
+    let status = accepted.header("location").to_owned();
+    assert_eq!(app.get("ana", &status).await.expect(200), json!({ "state": "pending" }));
+    assert_eq!(app.get("paulo", &status).await.refusal(), (404, "command_not_found"));
+
+    later.decide().await;
+    let done = app.get("ana", &status).await.expect(200);
+    assert_eq!(
+        (&done["state"], &done["status"], &done["body"]["kind"]),
+        (&json!("done"), &json!(201), &json!("refill"))
+    );
+    assert_eq!(app.get("paulo", &status).await.refusal(), (404, "command_not_found"));
+    // The retry is answered as the first request would have been.
+    assert_eq!(create(&app, "ana", "k", refill("MIDAZ-5")).await.expect(201), done["body"]);
+
+    let refused = create(&app, "ana", "k2", refill("MIDAZ-5")).await;
+    later.decide().await;
+    let refused = app.get("ana", refused.header("location")).await.expect(200);
+    assert_eq!((&refused["state"], &refused["status"]), (&json!("refused"), &json!(409)));
+    assert_eq!(refused["body"]["code"], "duplicate_open_request");
+}
