@@ -33,7 +33,11 @@ fn accounts_have_one_name_and_a_real_password() {
     refused("joe", &"x".repeat(5 * 1024 * 1024));
     assert!(start.elapsed().as_secs() < 10, "a huge password is refused before it is hashed");
 
-    assert!(add("Joe", "correct horse battery").status.success());
+    let joe = add("Joe", "correct horse battery");
+    assert!(joe.status.success());
+    let joe: Value = serde_json::from_slice(&joe.stdout).unwrap();
+    let created_at = joe["created_at"].as_str().unwrap();
+    assert!(created_at.len() <= "2030-01-31T12:00:00.000Z".len(), "times have milliseconds: {created_at}");
     for same in ["joe", "JOE", " joe "] {
         let (code, _) = refused(same, "correct horse battery");
         assert_eq!(code, "already_exists", "{same:?}");

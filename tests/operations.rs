@@ -282,6 +282,7 @@ fn a_demo_is_a_believable_hospital_and_stays_one() {
     assert_eq!(first["url"], server.url);
     assert_believable(&server, &first);
     assert_service_account_works(&server, &first);
+    assert_log_is_discreet(&dir, &first);
     assert_eq!(server.end(Signal::TERM).0.code(), Some(0));
 
     // Again on the same directory: as it was, at its new address. Never as what it is not.
@@ -393,6 +394,17 @@ fn assert_service_account_works(server: &Server, manifest: &Value) {
     call().send().problem(403, "on_behalf_of_required");
     let taken = call().header("x-on-behalf-of", nurse["username"].as_str().unwrap()).send().expect(201);
     assert_eq!(taken["requester"]["username"], nurse["username"]);
+}
+
+/// The log names nobody's secret and nothing that people wrote.
+fn assert_log_is_discreet(dir: &Path, manifest: &Value) {
+    let log = fs::read_to_string(dir.with_extension("log")).unwrap();
+    assert!(log.contains("/v1/tickets"), "the log tells of requests");
+    let passwords = manifest["users"].as_array().unwrap().iter().map(|user| user["password"].as_str().unwrap());
+    let secret = manifest["service_account"]["client_secret"].as_str().unwrap();
+    for text in passwords.chain([secret, "eyJ", "Bearer", "other_patient"]) {
+        assert!(!log.contains(text), "the log holds {text:?}");
+    }
 }
 
 /// The demo's catalogue is part of the directories: importing these adds the rest under the same keys.

@@ -24,7 +24,7 @@ pub(super) fn of_kind(
     detail: Value,
 ) -> AuditEntry {
     AuditEntry {
-        at: Timestamp::now(),
+        at: super::now(),
         kind: kind.to_owned(),
         action: action.to_owned(),
         actor: actor.map(str::to_owned),

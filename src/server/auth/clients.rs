@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -94,7 +93,7 @@ fn public_client(client_id: String, name: String, redirect_uris: Vec<String>) ->
         wards: None,
         disabled: false,
         generation: 1,
-        created_at: Timestamp::now(),
+        created_at: super::now(),
     }
 }
 

@@ -172,6 +172,11 @@ pub struct Auth {
     changes: tokio::sync::Mutex<()>,
 }
 
+/// The present, to the millisecond: what stores keep and the wire shows.
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).expect("the present is in range")
+}
+
 /// Keys that nobody knows have the store asked again, but not more often than this: anybody may send such tokens.
 const KEYS_AGAIN: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -215,7 +214,7 @@ pub(super) fn record(new: NewUser) -> Result<User, AccountError> {
         must_change_password: new.must_change_password,
         password_hash: None,
         generation: 1,
-        created_at: Timestamp::now(),
+        created_at: super::now(),
     })
 }
 
