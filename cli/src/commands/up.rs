@@ -32,6 +32,9 @@ pub(crate) struct Up {
     /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
+    /// The hospital's time zone, such as America/Sao_Paulo; kept from then on [default: this machine's, at the first start]
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    time_zone: Option<String>,
     /// Fill an empty directory with a believable hospital, and serve it.
     #[arg(long)]
     demo: bool,
@@ -49,12 +52,20 @@ impl Up {
         owner::act_as_owner(&data_dir).map_err(|error| Failure::file(&data_dir, &error))?;
         self.log_format.install();
         let profile = if self.demo { Profile::Demo { live: self.live } } else { Profile::Site };
-        let options = Options { data_dir, listen: self.listen, public_url: self.public_url, profile };
+        let options =
+            Options { data_dir, listen: self.listen, public_url: self.public_url, time_zone: self.time_zone, profile };
         let stop = stop_by_signal().map_err(|error| Failure::Local { code: "signals", detail: error.to_string() })?;
         up(options, stop, print_ready)
             .await
             .map_err(|error| Failure::Local { code: error.code(), detail: error.to_string() })
     }
+}
+
+/// Takes the name of a zone that this machine knows.
+fn zone(name: &str) -> Result<String, String> {
+    let found =
+        jiff::tz::TimeZone::get(name).map_err(|_| format!("{name:?} is not a zone such as America/Sao_Paulo"))?;
+    Ok(found.iana_name().unwrap_or(name).to_owned())
 }
 
 fn print_ready(ready: Ready) {
