@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -37,6 +37,8 @@ pub struct Options {
     pub public_url: Option<PublicUrl>,
     /// The hospital's zone, by its IANA name; kept from then on. Without it: as stored, at the first start this machine's.
     pub time_zone: Option<String>,
+    /// Proxies whose word is taken for where a request comes from.
+    pub trusted_proxies: Vec<IpAddr>,
     /// A real hospital's directory, or the demo's.
     pub profile: Profile,
 }
@@ -176,6 +178,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         identity: store.clone(),
         catalog,
         data_dir: options.data_dir.clone(),
+        trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
         shutdown: stop.clone(),
     });
     http::serve(listener, state, stop.clone()).await;
