@@ -220,16 +220,20 @@ impl Formulary {
     }
 }
 
-/// The item with the products of a proposal. A stricter class among them counts, unless a person has said the class.
+/// The item with the products of a proposal. A stricter class among them counts, unless a person has said the class;
+/// that a directory says nothing is no reason to doubt what the hospital said.
 fn linked(known: &Medication, Proposal { candidate, codes }: Proposal) -> Medication {
     let mut item = known.clone();
     item.products.extend(candidate.products.into_iter().filter(|link| !known.products.contains(link)));
     item.scan_codes = kept(known.scan_codes.iter().cloned().chain(codes).collect());
     item.group_key.get_or_insert(candidate.group_key);
-    if known.class_source != Some(ClassSource::Person) && candidate.classification > known.classification {
+    let stricter = matches!(candidate.classification, Classification::Controlled(_))
+        && candidate.classification > known.classification;
+    if stricter && known.class_source != Some(ClassSource::Person) {
         item.classification = candidate.classification;
         item.class_source = Some(candidate.class_source);
     }
+    item.active &= item.classification != Classification::Unreviewed;
     item
 }
 

@@ -112,8 +112,8 @@ pub fn par_level(level: places::ParLevel) -> Checked<ParLevel> {
     Ok(ParLevel { medication: code("medication", &level.medication)?, min: level.min, max: level.max })
 }
 
-/// Checks a medication. Class, activity and grouping are those of the one before; a new one is inactive, in the class
-/// that the table of substances says, else unreviewed.
+/// Checks a medication. Class, activity and grouping are those of the one before, as long as its substances are; a new one
+/// is inactive, in the class that the table of substances says, else unreviewed.
 ///
 /// # Errors
 /// The first field that does not hold what it may.
@@ -121,7 +121,10 @@ pub fn medication(code_text: &str, item: medications::PutMedication, was: Option
     let unit = text("unit", &item.unit, WORD_MAX)?;
     let ingredients = each("ingredients", LIST_MAX, item.ingredients, ingredient)?;
     let (classification, class_source) = match was {
-        Some(was) => (was.classification, was.class_source),
+        Some(was) if substances_of(&was.ingredients) == substances_of(&ingredients) => {
+            (was.classification, was.class_source)
+        }
+        Some(was) => class_after_change(was, &ingredients),
         None => class_of(&ingredients),
     };
     Ok(Medication {
@@ -136,13 +139,32 @@ pub fn medication(code_text: &str, item: medications::PutMedication, was: Option
         products: each("products", CODES_MAX, item.products, product)?,
         scan_codes: scan_codes(item.scan_codes)?,
         identifiers: identifiers(item.identifiers)?,
-        active: was.is_some_and(|was| was.active),
+        active: was.is_some_and(|was| was.active) && classification != Classification::Unreviewed,
         group_key: was.and_then(|was| was.group_key.clone()),
         unit,
         ingredients,
         classification,
         class_source,
     })
+}
+
+/// The substances, whatever their order, spelling of case and strengths.
+fn substances_of(ingredients: &[Ingredient]) -> BTreeSet<String> {
+    ingredients.iter().map(|ingredient| fold(&ingredient.name)).collect()
+}
+
+/// The class once the substances are others: what was said of the old ones does not hold for the new. The table never makes
+/// it laxer, and where it is silent somebody has to say. A person's word on an item without substances was on the item itself.
+fn class_after_change(was: &Medication, ingredients: &[Ingredient]) -> (Classification, Option<ClassSource>) {
+    let stands = was.ingredients.is_empty() && was.class_source == Some(ClassSource::Person);
+    match class_of(ingredients) {
+        (Classification::Controlled(class), source) if Classification::Controlled(class) > was.classification => {
+            (Classification::Controlled(class), source)
+        }
+        (Classification::Controlled(_), _) => (was.classification, was.class_source),
+        _ if stands => (was.classification, was.class_source),
+        silent => silent,
+    }
 }
 
 /// The class by the shipped table of substances; no match is no statement.
@@ -342,5 +364,33 @@ mod tests {
         assert_eq!(of("CLORIDRATO DE MIDAZOLAM").classification.as_wire(), Some("B1"));
         let unknown = of("dipirona");
         assert_eq!((unknown.classification, unknown.active), (Classification::Unreviewed, false));
+    }
+
+    #[test]
+    fn other_substances_are_not_what_the_class_was_said_of() {
+        let of = |names: &[&str]| {
+            let named = |name: &&str| medications::Ingredient { name: (*name).to_owned(), strength: None };
+            medications::PutMedication { ingredients: names.iter().map(named).collect(), ..item() }
+        };
+        let said = |names: &[&str], class: &str, by: ClassSource| {
+            let classification = class.parse().unwrap();
+            let item = medication("X", of(names), None).unwrap();
+            Medication { classification, class_source: Some(by), active: true, ..item }
+        };
+        let (list, person) = (ClassSource::Directory, ClassSource::Person);
+        for (was, names, class, active) in [
+            (said(&["Dipirona", "Cafeína"], "none", list), &["CAFEINA", "dipirona"][..], None, true),
+            (said(&["dipirona"], "none", list), &["sulfato de morfina"], Some("A1"), true),
+            (said(&["dipirona"], "none", person), &["sulfato de morfina"], Some("A1"), true),
+            (said(&["dipirona"], "none", list), &["novidade"], Some("unreviewed"), false),
+            (said(&["dipirona"], "none", person), &["novidade"], Some("unreviewed"), false),
+            (said(&["sulfato de morfina"], "A1", list), &["midazolam"], Some("A1"), true),
+            (said(&["sulfato de morfina"], "A1", list), &["dipirona"], Some("unreviewed"), false),
+            (said(&[], "none", person), &["dipirona"], None, true),
+            (said(&[], "none", list), &["dipirona"], Some("unreviewed"), false),
+        ] {
+            let now = medication("X", of(names), Some(&was)).unwrap();
+            assert_eq!((now.classification.as_wire(), now.active), (class, active), "{:?} {names:?}", was.ingredients);
+        }
     }
 }

@@ -13,11 +13,13 @@ use crate::{
         reason::{AssistanceCategory, Confirmation, Kind, OverrideReason, Priority},
         refusal::{Refusal, RefusalCode},
         text::{FreeText, REFERENCE_MAX, clean},
-        ticket::{Identifier, LINES_MAX, LOT_MAX, MissingDose},
+        ticket::{Identifier, MissingDose},
     },
 };
 
+const LINES_MAX: usize = 100;
 const LIST_MAX: usize = 20;
+const LOT_MAX: usize = 20;
 const UNIT_MAX: usize = 40;
 
 /// Why a form is no command.

@@ -268,3 +268,32 @@ async fn an_item_of_the_hospitals_own_is_not_made_twice() {
     // The list again takes no link away.
     assert_eq!(counts(&import(&app, "paulo", "medications", list).await.expect(200)), [1, 0, 0, 1, 0]);
 }
+
+#[tokio::test]
+async fn adoption_and_lists_make_no_class_laxer_nor_doubt_what_the_hospital_said() {
+    let app = with_slices().await;
+    let wire = |path: &'static str| app.get("ana", path);
+    let product = |found: &Value| {
+        let free =
+            found["items"].as_array().unwrap().iter().find(|it| it["control_class"].as_str() == Some("unreviewed"));
+        let free = free.expect("the directory has a product in no list");
+        (free["key"].as_str().unwrap().to_owned(), free["name"].as_str().unwrap().to_owned())
+    };
+    let (key, name) = product(&wire("/v1/catalog?q=dipirona&limit=50").await.expect(200));
+    let list = format!("code,name,unit,control_class,products\nOURS,Dipirona nossa,vial,none,anvisa:{key}\n");
+    import(&app, "paulo", "medications", list).await.expect(200);
+    let adopted = app.call("paulo", "POST", "/v1/medications/adopt", &[], json!({ "query": name })).await.expect(200);
+    assert!(adopted["updated"].as_u64().unwrap() > 0, "{adopted}");
+    let item = wire("/v1/medications/OURS").await.expect(200);
+    assert_eq!((&item["control_class"], &item["active"]), (&Value::Null, &json!(true)), "{item}");
+
+    let with = |class: &str| format!("code,name,unit,control_class\nMID,Midazolam,vial,{class}\n");
+    import(&app, "paulo", "medications", with("B1")).await.expect(200);
+    let laxer = import(&app, "paulo", "medications", with("none")).await.expect(422);
+    assert_eq!((&laxer["code"], &laxer["bad"]), (&json!("no_good_rows"), &json!(1)));
+    assert!(laxer["bad_rows"][0]["reason"].as_str().unwrap().contains("medication set-class"), "{laxer}");
+    assert_eq!(wire("/v1/medications/MID").await.expect(200)["control_class"], "B1");
+    // An empty cell says nothing; a stricter class is taken.
+    assert_eq!(counts(&import(&app, "paulo", "medications", with("")).await.expect(200)), [1, 0, 0, 1, 0]);
+    assert_eq!(counts(&import(&app, "paulo", "medications", with("A1")).await.expect(200)), [1, 0, 1, 0, 0]);
+}

@@ -2,7 +2,7 @@
 //!
 //! Columns: `code`, `name`, `unit`, and as wanted
 //! - `control_class`: `none` or a class code. Empty: the class that the shipped table of substances says of the ingredients,
-//!   else unreviewed. What a pharmacist set by hand stays, whatever the list says.
+//!   else unreviewed. What a pharmacist set by hand stays, whatever the list says; a list makes no class laxer.
 //! - `ingredients`: `MIDAZOLAM 5 mg/mL + FENTANYL 50 mcg/mL`; the strength begins at the first word that begins with a digit.
 //! - `dosage_form`, `tall_man`, `shelf`: text.
 //! - `routes`, `flags`, `products`, `ndc`, `gtin`: lists separated by `|` or `;`. A product is `DIRECTORY:KEY`, such as
@@ -103,10 +103,23 @@ fn classify(row: &Row<'_>, was: Option<&Medication>, medication: &mut Medication
     if was.is_some_and(|was| was.class_source == Some(ClassSource::Person)) {
         return Ok(());
     }
-    (medication.classification, medication.class_source) = match stated {
-        Some(stated) => (stated, Some(ClassSource::Directory)),
-        None => checks::class_of(&medication.ingredients),
+    let Some(stated) = stated else {
+        let table = checks::class_of(&medication.ingredients);
+        if table.0 > medication.classification {
+            (medication.classification, medication.class_source) = table;
+        }
+        return Ok(());
     };
+    let stored = was.map(|was| was.classification.max(medication.classification));
+    if let Some(Classification::Controlled(class)) = stored
+        && stated < Classification::Controlled(class)
+    {
+        return Err(format!(
+            "control_class: the medication is in class {class}, and a list makes no class laxer; \
+             a pharmacist can, with `medication set-class`"
+        ));
+    }
+    (medication.classification, medication.class_source) = (stated, Some(ClassSource::Directory));
     Ok(())
 }
 
@@ -174,7 +187,7 @@ fn product(text: &str) -> Result<ProductRef, String> {
 
 fn pack(text: &str) -> Result<wire::Pack, String> {
     let (unit, factor) = text.split_once('=').ok_or_else(|| format!("packs: {text:?} is no pack such as box=25"))?;
-    let factor = super::places::quantity("packs", factor)?;
+    let factor = factor.trim().parse().map_err(|why| format!("packs: {text:?}: {why}"))?;
     Ok(wire::Pack { unit: unit.trim().to_owned(), factor })
 }
 
