@@ -97,6 +97,8 @@ pub struct WardFact {
     pub code: WardCode,
     /// Where its tickets go.
     pub pharmacy: PharmacyCode,
+    /// An inactive pharmacy takes no new tickets.
+    pub pharmacy_active: bool,
     /// An inactive ward takes no new tickets.
     pub active: bool,
 }

@@ -98,6 +98,13 @@ fn check_destination(facts: &Facts, create: &Create, ward: &WardFact) -> Result<
         let detail = format!("ward {} takes no tickets; name an active one", ward.code);
         return refused(RefusalCode::UnknownWard, detail, "ward");
     }
+    if !ward.pharmacy_active {
+        let detail = format!(
+            "pharmacy {} of ward {} takes no tickets; an administrator can give the ward another pharmacy",
+            ward.pharmacy, ward.code
+        );
+        return refused(RefusalCode::UnknownPharmacy, detail, "ward");
+    }
     let kind = create.kind;
     let Some(code) = &create.cabinet else {
         return match kind {

@@ -74,9 +74,10 @@ fn each_kind_has_its_destination() {
 #[test]
 fn the_destination_must_exist_and_take_tickets() {
     type Spoil = fn(&mut Desk);
-    let cases: [(Spoil, RefusalCode, &str); 5] = [
+    let cases: [(Spoil, RefusalCode, &str); 6] = [
         (|desk| desk.facts.ward = None, RefusalCode::UnknownWard, "ward"),
         (|desk| desk.facts.ward.as_mut().unwrap().active = false, RefusalCode::UnknownWard, "ward"),
+        (|desk| desk.facts.ward.as_mut().unwrap().pharmacy_active = false, RefusalCode::UnknownPharmacy, "ward"),
         (|desk| desk.facts.cabinet = None, RefusalCode::UnknownCabinet, "cabinet"),
         (|desk| desk.facts.cabinet.as_mut().unwrap().active = false, RefusalCode::UnknownCabinet, "cabinet"),
         (

@@ -102,7 +102,12 @@ pub(super) fn facts() -> Facts {
     glucose.packs.push(PackFact { unit: "kg".to_owned(), factor: q("1000") });
     Facts {
         policy: Policy::default_in(TimeZone::fixed(jiff::tz::offset(-3))),
-        ward: Some(WardFact { code: "UTI".parse().unwrap(), pharmacy: "CENTRAL".parse().unwrap(), active: true }),
+        ward: Some(WardFact {
+            code: "UTI".parse().unwrap(),
+            pharmacy: "CENTRAL".parse().unwrap(),
+            pharmacy_active: true,
+            active: true,
+        }),
         cabinet: Some(CabinetFact { code: "UTI-01".parse().unwrap(), ward: "UTI".parse().unwrap(), active: true }),
         items: vec![
             item(MIDAZOLAM, "ampoule", ControlClass::B1.into(), Some(30)),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         actor::Person,
-        code::{CabinetCode, MedicationCode, Username, WardCode},
+        code::{CabinetCode, MedicationCode, PharmacyCode, Username, WardCode},
         command::{Amend, Command, Create},
         facts::{CabinetFact, Facts, ItemFact, OpenRequest, PackFact, PharmacyFact, StaffFact, WardFact},
         number::ticket_number,
@@ -51,8 +51,8 @@ pub(super) fn gather(conn: &Connection, submission: &Submission, ticket: Option<
         }
         (Command::Reassign { assignee }, _) => facts.assignee = staff(conn, assignee)?,
         (Command::Transfer { pharmacy, .. }, _) => {
-            let found = identity::one_body(conn, "SELECT body FROM pharmacies WHERE code = ?1", pharmacy.as_str())?;
-            facts.pharmacy = found.map(|found: Pharmacy| PharmacyFact { code: found.code, active: found.active });
+            let found = find_pharmacy(conn, pharmacy)?;
+            facts.pharmacy = found.map(|found| PharmacyFact { code: found.code, active: found.active });
         }
         _ => {}
     }
@@ -60,8 +60,12 @@ pub(super) fn gather(conn: &Connection, submission: &Submission, ticket: Option<
 }
 
 fn for_create(conn: &Connection, facts: &mut Facts, create: &Create) -> StoreResult<()> {
-    let ward = identity::one_body(conn, "SELECT body FROM wards WHERE code = ?1", create.ward.as_str())?;
-    facts.ward = ward.map(|ward: Ward| WardFact { code: ward.code, pharmacy: ward.pharmacy, active: ward.active });
+    let ward: Option<Ward> = identity::one_body(conn, "SELECT body FROM wards WHERE code = ?1", create.ward.as_str())?;
+    if let Some(ward) = ward {
+        let pharmacy_active = find_pharmacy(conn, &ward.pharmacy)?.is_some_and(|found| found.active);
+        let Ward { code, pharmacy, active, .. } = ward;
+        facts.ward = Some(WardFact { code, pharmacy, pharmacy_active, active });
+    }
     if let Some(code) = &create.cabinet {
         let cabinet = identity::one_body(conn, "SELECT body FROM cabinets WHERE code = ?1", code.as_str())?;
         facts.cabinet = cabinet.map(|cabinet: Cabinet| CabinetFact {
@@ -87,6 +91,10 @@ fn for_create(conn: &Connection, facts: &mut Facts, create: &Create) -> StoreRes
     }
     facts.number = ticket_number(&create.ward, last_number(conn, &create.ward)? + 1);
     Ok(())
+}
+
+fn find_pharmacy(conn: &Connection, code: &PharmacyCode) -> StoreResult<Option<Pharmacy>> {
+    identity::one_body(conn, "SELECT body FROM pharmacies WHERE code = ?1", code.as_str())
 }
 
 fn for_amend(conn: &Connection, facts: &mut Facts, ticket: &Ticket, amend: &Amend) -> StoreResult<()> {
