@@ -56,18 +56,19 @@ impl Auth {
     /// Spends a link and creates the first administrator.
     ///
     /// # Errors
-    /// [`AccountError`]; what can be refused is looked at before the link is spent.
+    /// [`AccountError`]; what can be refused is looked at before the link is spent. Who has no link learns nothing else.
     pub async fn complete_setup(&self, token: &str, admin: FirstAdmin<'_>) -> Result<User, AccountError> {
+        let link = secrets::hash(token);
+        if !self.needs_setup().await? || !self.store.has_link(link, PURPOSE, Timestamp::now()).await? {
+            return Err(AccountError::LinkSpent);
+        }
         let username: Username = admin.username.parse().map_err(|why| AccountError::invalid("username", why))?;
         checked_name(admin.name)?;
         Password::chosen(admin.password, &username)?;
-        if !self.needs_setup().await? {
-            return Err(AccountError::LinkSpent);
-        }
         if self.store.user(&username).await?.is_some() {
             return Err(AccountError::Exists { what: "user", name: username.to_string() });
         }
-        let taken = self.store.take_link(secrets::hash(token), PURPOSE, Timestamp::now()).await?;
+        let taken = self.store.take_link(link, PURPOSE, Timestamp::now()).await?;
         if taken.is_none() {
             return Err(AccountError::LinkSpent);
         }

@@ -185,6 +185,11 @@ impl IdentityStore for FakeStore {
         Ok(())
     }
 
+    async fn has_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<bool> {
+        let state = self.up()?;
+        Ok(state.links.get(&hash).is_some_and(|(kept, _, expires)| kept == purpose && now < *expires))
+    }
+
     async fn take_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>> {
         let mut state = self.up()?;
         let good = state.links.get(&hash).is_some_and(|(kept, _, expires)| kept == purpose && now < *expires);
@@ -204,11 +209,6 @@ impl IdentityStore for FakeStore {
 
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String> {
         Ok(self.up()?.settings.entry(name.to_owned()).or_insert_with(|| value.to_owned()).clone())
-    }
-
-    async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()> {
-        self.up()?.settings.insert(name.to_owned(), value.to_owned());
-        Ok(())
     }
 
     async fn setting(&self, name: &str) -> StoreResult<Option<String>> {

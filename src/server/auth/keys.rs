@@ -10,10 +10,7 @@ use aws_lc_rs::{
     rsa::KeySize,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RsaKeyPair},
 };
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as B64},
-};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde_json::{Value, json};
@@ -140,16 +137,6 @@ impl KeyRing {
     }
 }
 
-/// Gives the RS256 key in the form that signing takes.
-///
-/// # Errors
-/// Where the stored bytes are no key.
-pub fn rs256_encoding_key(key: &SigningKey) -> Result<EncodingKey, AuthStartError> {
-    let pem =
-        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(&key.private_der));
-    EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| AuthStartError::Key("the stored RS256 key is damaged"))
-}
-
 fn made(key: &SigningKey) -> AuditEntry {
     audit::entry("signing_key_created", None, Some(&key.kid), json!({ "algorithm": key.algorithm }))
 }
@@ -216,14 +203,5 @@ mod tests {
         assert!(keys.verifiers.contains_key(&old.kid));
         let later = Keys::from_stored(&[old.clone(), new], now() + SignedDuration::from_hours(26)).unwrap();
         assert!(!later.verifiers.contains_key(&old.kid));
-    }
-
-    #[test]
-    fn an_rs256_key_signs_what_its_public_part_verifies() {
-        let stored = generate_rs256(now()).unwrap();
-        let key = rs256_encoding_key(&stored).unwrap();
-        let signature = jsonwebtoken::crypto::sign(b"message", &key, Algorithm::RS256).unwrap();
-        let public = verifier(&stored).unwrap();
-        assert!(jsonwebtoken::crypto::verify(&signature, b"message", &public.key, Algorithm::RS256).unwrap());
     }
 }

@@ -481,6 +481,11 @@ async fn the_first_administrator_is_made_once_by_a_link() {
     let weak = site.auth.complete_setup(token, admin("short")).await;
     assert!(matches!(weak, Err(AccountError::Invalid { .. })), "a refused form does not spend the link");
     assert!(matches!(site.auth.complete_setup("wrong", admin(PASSWORD)).await, Err(AccountError::LinkSpent)));
+    site.user("nina", Role::Nurse).await;
+    let taken = || FirstAdmin { username: "nina", name: "Nina", password: PASSWORD };
+    let stranger = site.auth.complete_setup("wrong", taken()).await;
+    assert!(matches!(stranger, Err(AccountError::LinkSpent)), "a stranger does not learn who has an account");
+    assert!(matches!(site.auth.complete_setup(token, taken()).await, Err(AccountError::Exists { .. })));
     site.auth.complete_setup(token, admin(PASSWORD)).await.unwrap();
     assert!(matches!(site.auth.complete_setup(token, admin(PASSWORD)).await, Err(AccountError::LinkSpent)));
     assert_eq!(site.auth.setup_link().await.unwrap(), None);

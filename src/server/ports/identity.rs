@@ -176,17 +176,16 @@ pub trait IdentityStore: Send + Sync {
         expires_at: Timestamp,
         audit: AuditEntry,
     ) -> StoreResult<()>;
+    /// True where a one-time link could be taken at `now`; it stays.
+    async fn has_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<bool>;
     /// Takes a one-time link: returns its subject once, then never again; `None` where unknown, used or expired at `now`.
     async fn take_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>>;
     /// Appends to the audit log.
     async fn audit(&self, entry: AuditEntry) -> StoreResult<()>;
     /// A page of the audit log, newest first.
     async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>>;
-    /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `profile`.
+    /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `site_name`, `time_zone`.
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String>;
-
-    /// Sets a setting, whatever it was.
-    async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()>;
     /// A setting that was fixed before.
     async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
 }

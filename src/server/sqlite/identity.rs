@@ -139,6 +139,16 @@ impl IdentityStore for SqliteStore {
             .await
     }
 
+    async fn has_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<bool> {
+        let purpose = purpose.to_owned();
+        self.readers
+            .read(move |conn| {
+                let sql = "SELECT 1 FROM links WHERE hash = ?1 AND purpose = ?2 AND expires_at > ?3";
+                Ok(conn.prepare_cached(sql)?.exists((hash, purpose, to_millis(now)))?)
+            })
+            .await
+    }
+
     async fn take_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>> {
         let purpose = purpose.to_owned();
         self.writer
@@ -163,17 +173,6 @@ impl IdentityStore for SqliteStore {
             .write(move |conn| {
                 conn.execute("INSERT OR IGNORE INTO settings (name, value) VALUES (?1, ?2)", (&name, &value))?;
                 Ok(setting(conn, &name)?.unwrap_or(value))
-            })
-            .await
-    }
-
-    async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()> {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        self.writer
-            .write(move |conn| {
-                let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-                conn.execute(sql, (&name, &value))?;
-                Ok(())
             })
             .await
     }
