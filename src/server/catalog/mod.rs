@@ -30,7 +30,7 @@ pub use self::{
     import::{BAD_ROWS_MAX, BadRow, ImportError, ImportOptions, ImportReport, Progress},
     product::{Directory, PackageLevel, Product, ProductPackage, Status},
     search::CatalogQuery,
-    store::{CATALOG_FILE, CatalogStore, check_file},
+    store::{CATALOG_FILE, CatalogStore},
 };
 
 #[cfg(test)]

@@ -37,12 +37,6 @@ impl Pool {
         work(&snapshot)
     }
 
-    /// Runs a statement that cannot stand in a transaction, such as `VACUUM INTO`.
-    pub(super) fn outside_transaction<T>(&self, work: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<T> {
-        let lease = Lease { conn: Some(self.take()), pool: self };
-        work(lease.conn.as_ref().expect("a lease holds its connection until it is dropped"))
-    }
-
     fn take(&self) -> Connection {
         let mut idle = self.lock();
         loop {

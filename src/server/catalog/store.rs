@@ -4,7 +4,7 @@ use std::{
     fs::OpenOptions,
     io,
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, MutexGuard, TryLockError},
     time::Duration,
 };
@@ -26,7 +26,6 @@ const STEPS: &[&str] = &[include_str!("schema.sql")];
 pub struct CatalogStore {
     writer: Mutex<Connection>,
     pub(super) readers: Pool,
-    file: PathBuf,
 }
 
 impl CatalogStore {
@@ -46,7 +45,7 @@ impl CatalogStore {
         tune(&conn)?;
         migrate(&mut conn)?;
         let readers = Pool::open(&file)?;
-        Ok(Self { writer: Mutex::new(conn), readers, file })
+        Ok(Self { writer: Mutex::new(conn), readers })
     }
 
     /// The write connection; `None` while an import runs, which is told of and not waited for.
@@ -56,50 +55,6 @@ impl CatalogStore {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
-    }
-
-    /// The database file.
-    #[must_use]
-    pub fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// Writes a consistent copy to a file that must not exist yet, without holding up readers or an import.
-    ///
-    /// # Errors
-    /// Where the copy cannot be written.
-    pub fn backup_to(&self, path: &Path) -> StoreResult<()> {
-        let target = path.to_str().ok_or_else(|| StoreError::Unavailable("the path is not UTF-8".to_owned()))?;
-        create_private(path)?;
-        self.readers.outside_transaction(|conn| Ok(conn.execute("VACUUM INTO ?1", [target]).map(drop)?))
-    }
-
-    /// Checks the whole file.
-    ///
-    /// # Errors
-    /// [`StoreError::Broken`] with SQLite's first finding.
-    pub fn check_integrity(&self) -> StoreResult<()> {
-        self.readers.read(check)
-    }
-}
-
-/// Checks a catalogue file that no server has open, such as one in a backup.
-///
-/// # Errors
-/// [`StoreError::Broken`] where it is no catalogue of ours or is damaged.
-pub fn check_file(file: &Path) -> StoreResult<()> {
-    let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    if version_of_ours(&conn)? == 0 {
-        return Err(StoreError::Broken("the file is no catalogue".to_owned()));
-    }
-    check(&conn)
-}
-
-fn check(conn: &Connection) -> StoreResult<()> {
-    let finding: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    match finding.as_str() {
-        "ok" => Ok(()),
-        _ => Err(StoreError::Broken(format!("catalog.db is damaged, restore a backup: {finding}"))),
     }
 }
 
