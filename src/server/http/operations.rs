@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     api::problem::Problem,
-    server::ports::{StoreError, StoreResult},
+    server::ports::{StoreError, StoreResult, ahead_of_clock},
 };
 
 const DOCUMENT: &str = "/openapi.json";
@@ -84,27 +85,42 @@ async fn healthz() -> Json<Health> {
     )
 )]
 async fn readyz(State(state): State<AppState>) -> Response {
+    let newest = state.pipeline.newest_at().await;
+    let clock = newest.as_ref().map_or(Ok(()), |newest| clock(*newest, Timestamp::now()));
+    let stopping = *state.shutdown.borrow();
     let checks = [
-        ("store", state.pipeline.head().await.map(drop)),
-        ("reference", state.reference.policy().await.map(drop)),
-        ("catalog", catalog(&state).await),
-        ("server", if *state.shutdown.borrow() { Err(StoreError::Unavailable("stopping".to_owned())) } else { Ok(()) }),
+        ("store", told("store", newest.map(drop))),
+        ("clock", clock),
+        ("reference", told("reference", state.reference.policy().await.map(drop))),
+        ("catalog", told("catalog", catalog(&state).await)),
+        ("server", if stopping { Err("unavailable".to_owned()) } else { Ok(()) }),
     ];
     let ready = checks.iter().all(|(_, answer)| answer.is_ok());
-    let word = |(name, answer): (&str, StoreResult<()>)| {
-        // The cause may name files: it is for the log.
-        let word = answer.map_or_else(
-            |error| {
-                tracing::warn!(check = name, %error, "not ready");
-                "unavailable"
-            },
-            |()| "ok",
-        );
-        (name.to_owned(), word.to_owned())
+    let word = |(name, answer): (&str, Result<(), String>)| {
+        (name.to_owned(), answer.map_or_else(|wrong| wrong, |()| "ok".to_owned()))
     };
     let status = if ready { ("ok", StatusCode::OK) } else { ("unavailable", StatusCode::SERVICE_UNAVAILABLE) };
     let health = Health { status: status.0.to_owned(), checks: checks.into_iter().map(word).collect() };
     (status.1, Json(health)).into_response()
+}
+
+/// The answer for everybody; the cause may name files and is for the log.
+fn told(check: &str, answer: StoreResult<()>) -> Result<(), String> {
+    answer.map_err(|error| {
+        tracing::warn!(check, %error, "not ready");
+        "unavailable".to_owned()
+    })
+}
+
+/// Whether times that are recorded now are those of the clock.
+fn clock(newest: Option<Timestamp>, now: Timestamp) -> Result<(), String> {
+    match newest.and_then(|newest| ahead_of_clock(newest, now)) {
+        None => Ok(()),
+        Some(ahead) => Err(format!(
+            "the newest event is {} s ahead of this machine's clock; set the clock right, or restore a backup from before",
+            ahead.as_secs()
+        )),
+    }
 }
 
 async fn catalog(state: &AppState) -> StoreResult<()> {

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ pub struct CommandId(pub Uuid);
 pub struct Submission {
     /// Its identity.
     pub command_id: CommandId,
-    /// Salted hash of the request as it was read: tells a retry from another request under the same key.
+    /// SHA-256 of the parsed command, its ticket and the identity: tells a retry from another command under the same key.
     pub body_hash: [u8; 32],
     /// The ticket; for a create the id that it will get.
     pub ticket: TicketId,
@@ -126,6 +126,16 @@ impl std::str::FromStr for Cursor {
     }
 }
 
+/// How far the newest event may be ahead of the clock: what a clock that is set right now and then drifts.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(60);
+
+/// By how much a log is ahead of the clock, where it is too much: somebody worked under a clock that was wrong, or it is wrong now.
+/// The log's time stands still until the clock has caught up.
+#[must_use]
+pub fn ahead_of_clock(newest: Timestamp, now: Timestamp) -> Option<SignedDuration> {
+    Some(newest.duration_since(now)).filter(|ahead| *ahead > AHEAD_MAX)
+}
+
 /// An event as committed.
 #[derive(Debug, Clone)]
 pub struct RecordedEvent {
@@ -159,6 +169,9 @@ pub trait Pipeline: Send + Sync {
 
     /// The position of the newest committed event.
     async fn head(&self) -> StoreResult<Cursor>;
+
+    /// When the newest committed event happened; `None` where nothing did yet. No later event is before it.
+    async fn newest_at(&self) -> StoreResult<Option<Timestamp>>;
 
     /// The oldest position from which the feed can still be resumed without a gap.
     async fn tail(&self) -> StoreResult<Cursor>;

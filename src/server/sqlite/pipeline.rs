@@ -1,6 +1,9 @@
 //! Commands become outcomes here: append, decision and commit in one transaction. A command that has an outcome is never decided again.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -27,12 +30,15 @@ use crate::{
     },
     server::ports::{
         CommandId, Cursor, Outcome, Pipeline, RecordedEvent, StoreError, StoreResult, StoredOutcome, Submission,
-        SubmitError, Submitted,
+        SubmitError, Submitted, ahead_of_clock,
     },
 };
 
 /// Nothing is durable before the commit, so that there is no honest "pending": a shorter wait is stretched to this.
 const COMMIT_WITHIN: Duration = Duration::from_secs(10);
+
+/// The shortest time between two complaints of the clock.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -49,6 +55,10 @@ impl Pipeline for SqliteStore {
     async fn head(&self) -> StoreResult<Cursor> {
         let epoch = self.epoch;
         self.readers.read(move |conn| Ok(Cursor { epoch, seq: events::head(conn)?.seq })).await
+    }
+
+    async fn newest_at(&self) -> StoreResult<Option<Timestamp>> {
+        self.readers.read(|conn| Ok(events::head(conn)?.at)).await
     }
 
     async fn tail(&self) -> StoreResult<Cursor> {
@@ -137,8 +147,26 @@ fn check_identity(submission: &Submission, ticket: Option<&Ticket>) -> StoreResu
 
 /// The log's time: whole milliseconds, never before the newest event's.
 fn stamp(at: Option<Timestamp>, head: &events::Head) -> StoreResult<Timestamp> {
-    let at = from_millis(to_millis(at.unwrap_or_else(Timestamp::now)))?;
+    let now = Timestamp::now();
+    if let (None, Some(newest)) = (at, head.at) {
+        complain_of_clock(newest, now);
+    }
+    let at = from_millis(to_millis(at.unwrap_or(now)))?;
     Ok(head.at.map_or(at, |newest| at.max(newest)))
+}
+
+/// Says that times are not those of the clock, for what is recorded cannot be made earlier; not with every command.
+fn complain_of_clock(newest: Timestamp, now: Timestamp) {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let Some(ahead) = ahead_of_clock(newest, now) else { return };
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
+        *last = Some(Instant::now());
+        tracing::error!(
+            ahead_seconds = ahead.as_secs(),
+            "the newest event is ahead of the clock, and new events get its time until the clock has caught up; set the clock right"
+        );
+    }
 }
 
 /// Folds the events and writes them with the state they lead to.

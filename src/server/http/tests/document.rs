@@ -2,10 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::made;
-use crate::server::http::testing::TestApp;
+use crate::{
+    domain::{command::Command, ticket::TicketId},
+    server::{
+        contract::{WAIT, on, pharmacist},
+        http::testing::TestApp,
+        ports::{Outcome, Submitted},
+    },
+};
 
 /// Operations that nobody needs a token for.
 const OPEN: &[&str] = &[
@@ -107,4 +115,20 @@ async fn docs_health_and_metrics_answer() {
     assert_eq!(forwarded.refusal(), (403, "scraper_not_allowed"));
     app.stop.send_replace(true);
     assert_eq!(app.get("", "/readyz").await.expect(503)["checks"]["server"], "unavailable");
+}
+
+#[tokio::test]
+async fn a_log_ahead_of_the_clock_is_not_ready_and_says_so() {
+    let app = TestApp::new().await;
+    let ticket = made(&app, "MIDAZ-5").await;
+    assert_eq!(app.get("", "/readyz").await.expect(200)["checks"]["clock"], "ok");
+    let ticket =
+        app.state.tickets.ticket(TicketId(ticket["id"].as_str().unwrap().parse().unwrap())).await.unwrap().unwrap();
+    let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+    let claim = on("claim", &ticket, Command::Claim, pharmacist("bia"));
+    let done = app.store.submit_at(claim, Some(tomorrow), WAIT).await.unwrap();
+    assert!(matches!(&done, Submitted::Done(done) if matches!(done.outcome, Outcome::Applied(_))), "{done:?}");
+    let health = app.get("", "/readyz").await.expect(503);
+    assert!(health["checks"]["clock"].as_str().unwrap().contains("set the clock right"), "{health}");
+    assert_eq!(health["checks"]["store"], "ok");
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -40,6 +41,9 @@ impl Pipeline for Later {
     async fn head(&self) -> StoreResult<Cursor> {
         self.store.head().await
     }
+    async fn newest_at(&self) -> StoreResult<Option<Timestamp>> {
+        self.store.newest_at().await
+    }
     async fn tail(&self) -> StoreResult<Cursor> {
         self.store.tail().await
     }
@@ -64,7 +68,6 @@ async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
         identity: Arc::clone(identity),
         catalog: Arc::clone(catalog),
         data_dir: data_dir.clone(),
-        trusted_proxies: Vec::new(),
         shutdown: shutdown.clone(),
     }));
 
