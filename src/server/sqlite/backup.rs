@@ -6,7 +6,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, backup::Backup as PageCopy};
+use rusqlite::{
+    Connection, OpenFlags,
+    backup::{Backup as PageCopy, StepResult},
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -209,12 +212,17 @@ fn snapshot(from: &Path, to: &Path) -> Result<(), BackupError> {
         let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         tune(&source)?;
         let mut target = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        PageCopy::new(&source, &mut target)?.step(-1)?;
+        match PageCopy::new(&source, &mut target)?.step(-1)? {
+            StepResult::Done => {}
+            other => return Err(StoreError::Unavailable(format!("the copy did not end ({other:?}); try again"))),
+        }
         // The copy stands alone: no side files beside it.
         target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
         Ok(())
     };
     copied().map_err(store_error)?;
+    // What is damaged is told today, not at the restore.
+    open_still(to).and_then(|conn| check_integrity(&conn)).map_err(BackupError::Unsound)?;
     let synced = fs::File::open(to).and_then(|file| file.sync_all());
     synced.map_err(BackupError::at(to))
 }

@@ -154,7 +154,22 @@ async fn an_interrupted_restore_is_noticed_and_run_again() {
     fs::remove_file(data.join(DATABASE_FILE)).unwrap();
     let refused = SqliteStore::open(&data, OpenMode::Serve).err().unwrap();
     assert_eq!(refused.code(), "data_dir_restore_interrupted", "{refused}");
+    // Another one that fails leaves the mark: the directory is still not to be opened.
+    fs::write(data.join("restoring/left"), "x").unwrap();
+    fs::write(data.join("keys"), "in the way of a directory").unwrap();
+    let with_keys = made.join("keys");
+    fs::create_dir(&with_keys).unwrap();
+    fs::write(with_keys.join("k"), "x").unwrap();
+    let sum = super::copying::sum(&with_keys.join("k")).unwrap();
+    let mut manifest = backup::read(&made).unwrap().manifest;
+    manifest.files.push(backup::ManifestFile { name: "keys/k".to_owned(), size: sum.size, sha256: sum.sha256 });
+    fs::write(made.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    restore(&made, &data, false).unwrap_err();
+    let refused = SqliteStore::open(&data, OpenMode::Serve).err().unwrap();
+    assert_eq!(refused.code(), "data_dir_restore_interrupted", "{refused}");
+    fs::remove_file(data.join("keys")).unwrap();
     restore(&made, &data, false).unwrap();
+    assert!(!data.join("restoring").exists() && !data.join("restore-staging").exists());
     assert_eq!(serve(&data).verify().await.unwrap().events, 2);
 }
 

@@ -30,7 +30,7 @@ use std::{
 
 use uuid::Uuid;
 
-use self::{readers::Readers, writer::Writer};
+use self::{open::Migration, readers::Readers, writer::Writer};
 
 pub use self::{
     open::{CATALOG_FILE, DATABASE_FILE, LOCK_FILE, OpenError, OpenMode},
@@ -55,8 +55,9 @@ impl SqliteStore {
     pub fn open(dir: &Path, mode: OpenMode) -> Result<Self, OpenError> {
         open::prepare_directory(dir, mode)?;
         let lock = (mode == OpenMode::Serve).then(|| open::take_lock(dir)).transpose()?;
+        let migration = if lock.is_some() { Migration::Alone } else { Migration::Beside };
         let file = dir.join(DATABASE_FILE);
-        let conn = open::open_database(&file)?;
+        let conn = open::open_database(&file, migration)?;
         let epoch = schema::epoch(&conn)?;
         let readers = Readers::open(&file)?;
         let writer = Writer::start(conn)?;

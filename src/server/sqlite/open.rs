@@ -84,6 +84,18 @@ pub enum OpenError {
         /// In this build.
         known: usize,
     },
+    /// Written by an older medreq, which may be the one that serves it.
+    #[error(
+        "{} has an older schema or none yet, and {} serves it; stop that server, or start it anew with this medreq",
+        path.display(),
+        holder(*pid)
+    )]
+    OlderSchemaInUse {
+        /// The data directory.
+        path: PathBuf,
+        /// The server's process id, where the lock file says it.
+        pid: Option<u32>,
+    },
     /// Not a database, or a damaged one.
     #[error("medreq.db is damaged or not a database: restore a backup with `medreq restore` ({0})")]
     Corrupted(String),
@@ -116,6 +128,7 @@ impl OpenError {
             Self::RestoreInterrupted(_) => "data_dir_restore_interrupted",
             Self::NotMedreq => "data_dir_not_medreq",
             Self::NewerSchema { .. } => "data_dir_newer_schema",
+            Self::OlderSchemaInUse { .. } => "data_dir_older_schema_in_use",
             Self::Corrupted(_) => "data_dir_corrupted",
             Self::NotWritable { .. } => "data_dir_not_writable",
             Self::Store(StoreError::DiskFull) => "disk_full",
@@ -201,8 +214,17 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
+/// Who may be using a database whose schema has to be brought up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Migration {
+    /// Nobody: the caller holds the lock.
+    Alone,
+    /// Perhaps a server of an older medreq: it must not lose its tables underfoot.
+    Beside,
+}
+
 /// Opens the write connection and brings the schema up to date.
-pub(super) fn open_database(file: &Path) -> Result<Connection, OpenError> {
+pub(super) fn open_database(file: &Path, migration: Migration) -> Result<Connection, OpenError> {
     create_private(file)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(file, flags).and_then(|conn| {
@@ -212,7 +234,14 @@ pub(super) fn open_database(file: &Path) -> Result<Connection, OpenError> {
         Ok(conn)
     });
     let mut conn = opened.map_err(|error| at_opening(file, error))?;
-    schema::version_of_ours(&conn)?;
+    let outdated = schema::version_of_ours(&conn)? < schema::NEWEST;
+    let _lock = match (migration, file.parent()) {
+        (Migration::Beside, Some(dir)) if outdated => Some(take_lock(dir).map_err(|error| match error {
+            OpenError::InUse { path, pid } => OpenError::OlderSchemaInUse { path, pid },
+            other => other,
+        })?),
+        _ => None,
+    };
     let written = switch_to_wal(&conn).and_then(|()| conn.pragma_update(None, "secure_delete", true));
     written.map_err(|error| at_opening(file, error))?;
     tune(&conn)?;

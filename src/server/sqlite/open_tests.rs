@@ -43,6 +43,18 @@ fn a_second_server_is_told_who_holds_the_directory() {
 }
 
 #[test]
+fn a_schema_is_not_brought_up_to_date_under_a_server() {
+    let dir = TempDir::new().unwrap();
+    let beside = OpenMode::Beside { create: true };
+    let server = open::take_lock(dir.path()).unwrap();
+    let error = refused(dir.path(), beside);
+    assert_eq!(error.code(), "data_dir_older_schema_in_use");
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    drop(server);
+    SqliteStore::open(dir.path(), beside).unwrap();
+}
+
+#[test]
 fn what_is_no_medreq_directory_is_refused_untouched() {
     let dir = TempDir::new().unwrap();
     let beside = OpenMode::Beside { create: false };

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::{
     backup::{Backup, BackupError, verify},
     copying, identity,
-    open::{CATALOG_FILE, DATABASE_FILE, LOCK_FILE, OpenError, RESTORING, check_owner, open_database, take_lock},
+    open::{
+        CATALOG_FILE, DATABASE_FILE, LOCK_FILE, Migration, OpenError, RESTORING, check_owner, open_database, take_lock,
+    },
     schema,
 };
 use crate::server::ports::{AuditEntry, StoreError, StoreResult};
@@ -59,11 +61,13 @@ pub fn restore(backup: &Path, data_dir: &Path, replace: bool) -> Result<Restored
         // Nothing old was touched yet; that the copies could not be removed is the lesser trouble.
         let _ = fs::remove_dir_all(&staging);
     })?;
-    remove_if_there(&restoring)?;
-    // From here on the directory does not open until all is in place.
-    fs::rename(&staging, &restoring).map_err(BackupError::at(&restoring))?;
+    // From here on, and since an earlier restore that was interrupted, the directory does not open until all is in place.
+    copying::make_dir(&restoring).map_err(BackupError::at(&restoring))?;
     copying::sync_dir(data_dir).map_err(BackupError::at(data_dir))?;
-    let aside = swap(&backup, data_dir, &restoring)?;
+    let aside = swap(&backup, data_dir, &staging)?;
+    remove_if_there(&staging)?;
+    remove_if_there(&restoring)?;
+    copying::sync_dir(data_dir).map_err(BackupError::at(data_dir))?;
     drop(lock);
     Ok(Restored { backup, epoch, aside })
 }
@@ -104,7 +108,7 @@ fn stage(backup: &Backup, staging: &Path) -> Result<Uuid, BackupError> {
             return Err(BackupError::Altered { file: file.name.clone(), what: "changed while it was read" });
         }
     }
-    let conn = open_database(&staging.join(DATABASE_FILE))?;
+    let conn = open_database(&staging.join(DATABASE_FILE), Migration::Alone)?;
     let epoch = begin_again(&conn, backup).map_err(|error| BackupError::Open(error.into()))?;
     // The last connection's end copies the log into the file: one file to move.
     conn.close().map_err(|(_, error)| BackupError::Open(OpenError::Store(StoreError::from(error))))?;
@@ -141,8 +145,7 @@ fn begin_again(conn: &Connection, backup: &Backup) -> StoreResult<Uuid> {
     Ok(epoch)
 }
 
-/// Moves what is in the way aside and the staged files into place. The staging directory goes last: while it is there the data
-/// directory does not open.
+/// Moves what is in the way aside and the staged files into place.
 fn swap(backup: &Backup, data_dir: &Path, staging: &Path) -> Result<Option<PathBuf>, BackupError> {
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
     let aside = data_dir.join(format!("{ASIDE}{now}"));
@@ -162,8 +165,6 @@ fn swap(backup: &Backup, data_dir: &Path, staging: &Path) -> Result<Option<PathB
         let target = data_dir.join(&file.name);
         move_into(&staging.join(&file.name), &target).map_err(BackupError::at(&target))?;
     }
-    copying::sync_dir(data_dir).map_err(BackupError::at(data_dir))?;
-    fs::remove_dir_all(staging).map_err(BackupError::at(staging))?;
     copying::sync_dir(data_dir).map_err(BackupError::at(data_dir))?;
     Ok(moved.then_some(aside))
 }

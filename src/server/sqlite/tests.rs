@@ -18,7 +18,7 @@ use crate::{
     domain::{command::Command, text::FreeText},
     server::{
         contract::{self, Ports, creation, everything, missing_dose, nurse, on, pharmacist, supply},
-        ports::{IdentityStore, Pipeline, StoreError, SubmitError, Submitted},
+        ports::{AuditEntry, AuditQuery, IdentityStore, Pipeline, StoreError, SubmitError, Submitted},
     },
 };
 
@@ -141,9 +141,28 @@ async fn a_log_that_was_altered_is_found() {
     ports.done(on("c", &ticket, Command::Claim, pharmacist("bia"))).await;
     store.verify().await.unwrap();
     let tamper = |sql: &'static str| store.writer.write(move |conn| Ok(conn.execute_batch(sql)?));
-    for sql in ["UPDATE events SET at = 0 WHERE seq = 1", "DELETE FROM events", "DELETE FROM audit WHERE id = 0"] {
-        let _ = tamper(sql).await;
+    let entry = AuditEntry {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        kind: "admin".to_owned(),
+        action: "seen".to_owned(),
+        actor: None,
+        subject: None,
+        detail: serde_json::Value::Null,
+    };
+    store.audit(entry).await.unwrap();
+    for sql in [
+        "UPDATE events SET at = 0 WHERE seq = 1",
+        "DELETE FROM events WHERE seq = 1",
+        "UPDATE audit SET at = 0 WHERE id = (SELECT max(id) FROM audit)",
+        "DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)",
+    ] {
+        let refused = tamper(sql).await.unwrap_err();
+        assert!(refused.to_string().contains("append-only"), "{sql}: {refused}");
     }
+    assert_eq!(
+        store.audit_entries(AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap().items[0].action,
+        "seen"
+    );
     assert_eq!(store.verify().await.unwrap().events, 2, "the triggers keep the log");
     tamper("DROP TRIGGER events_keep; UPDATE events SET body = replace(body, 'bia', 'eva') WHERE seq = 2")
         .await
@@ -208,7 +227,7 @@ async fn closing_finishes_what_waits() {
 #[tokio::test]
 async fn what_waits_together_shares_a_commit() {
     let dir = TempDir::new().unwrap();
-    let mut conn = open::open_database(&dir.path().join(DATABASE_FILE)).unwrap();
+    let mut conn = open::open_database(&dir.path().join(DATABASE_FILE), open::Migration::Alone).unwrap();
     let commits = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&commits);
     let count = move || {
