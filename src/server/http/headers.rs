@@ -72,6 +72,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, ApiError> {
     }
 }
 
+/// The key of a write that may go without one.
+pub(super) fn optional_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    headers.contains_key(IDEMPOTENCY_KEY).then(|| idempotency_key(headers)).transpose()
+}
+
 fn visible_ascii(value: &HeaderValue) -> Option<String> {
     let bytes = value.as_bytes();
     let fits = (1..=KEY_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);

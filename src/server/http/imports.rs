@@ -51,7 +51,8 @@ struct Reading {
 ///
 /// `what` is `catalog`, `medications` or `par-levels` (for administrators and pharmacists), `pharmacies`, `wards` or `cabinets`
 /// (for administrators), all with the scope `reference:write`; or `users` (for administrators, with `users:write`). The body is the file
-/// itself, of any media type. A row that says what is stored already counts as unchanged, so a file may be sent again. What a file lacks stays.
+/// itself, of any media type. What a file lacks stays.
+/// An import is idempotent by its content, so it takes no `Idempotency-Key`: a row that says what is stored already counts as unchanged, and a file may be sent again.
 /// With `Accept: application/x-ndjson` the answer is lines: `progress` as it goes, then `done` with the report or `failed` with a problem.
 #[utoipa::path(
     post, path = "/v1/imports/{what}", tag = "imports", operation_id = "import_file",

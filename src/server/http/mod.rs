@@ -24,6 +24,7 @@ mod openapi;
 mod operations;
 mod rate;
 mod reference;
+mod replies;
 mod request_id;
 mod serve;
 mod setup;
@@ -180,12 +181,14 @@ pub fn router(state: AppState) -> Router {
     let (router, document) = operations().split_for_parts();
     let document = openapi::complete(&document);
     let guard = guard::Guard::new(&document, state.clone());
+    let replies = replies::Replies::new(state.clone());
     let router = router
         .merge(operations::docs())
         .method_not_allowed_fallback(async |request: Request| ApiError::MethodNotAllowed(request.method().to_string()))
         .fallback(async || ApiError::NotFound { what: "resource" })
         .layer(Extension(operations::Published::new(&document)))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate));
     layers::wrap(router, &state).with_state(state)
 }

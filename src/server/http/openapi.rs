@@ -5,6 +5,7 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
+use super::replies;
 use crate::{
     api::{PROBLEM_JSON, problem::Problem},
     server::auth::Scope,
@@ -30,7 +31,8 @@ Medication-replenishment tickets: a ward asks, a pharmacy works a queue ordered 
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`. Order of refusals: 401, 403 scope, 400 shape, 404 visibility, 403 role, \
 the stored answer of the idempotency key, 428, then the workflow's 409, 412 and 422.
 
-**Writes** of tickets need `Idempotency-Key`: a retry with the same key and body is answered as the first time, `Idempotent-Replayed: true` says so. \
+**Writes** of tickets need `Idempotency-Key`, those of places and medications may have one: a retry with the same key and body is answered as the \
+first time, `Idempotent-Replayed: true` says so. An import needs none: the same file changes nothing the second time. \
 Changes need `If-Match` with the version they are based on, comments aside.
 
 **Lists** are `{\"items\", \"next\", \"total\"}`; pass `next` as `cursor`.";
@@ -59,10 +61,13 @@ pub(super) fn complete(document: &OpenApi) -> Value {
     document["tags"] = tags();
     document["components"]["securitySchemes"] = security_schemes();
     document["security"] = json!([{ BEARER: [] }]);
-    let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
-    for (method, operation) in paths.filter_map(Value::as_object_mut).flat_map(Map::iter_mut) {
-        if METHODS.iter().any(|(name, _)| name == method) {
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (name, method) in &METHODS {
+            let Some(operation) = item.get_mut(*name) else { continue };
             complete_operation(operation);
+            if replies::are_kept(path, method) {
+                add_key(operation);
+            }
         }
     }
     document
@@ -140,6 +145,27 @@ fn complete_operation(operation: &mut Value) {
     add(responses, "429", "Too many requests of this client; see Retry-After");
     add(responses, "500", "Something failed; tell the administrator the request id");
     add(responses, "503", "Busy, or a dependency is not available; see Retry-After");
+}
+
+/// The idempotency key of an operation that may go without one.
+fn add_key(operation: &mut Value) {
+    let key = json!({
+        "name": "Idempotency-Key", "in": "header", "required": false,
+        "description": "A key of your choice, new for each new request: for 30 days a retry with the same key and body is answered as the first time.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+        "example": "7f9c24e8-3b12-4fef-91b0-d1a3f0c1a8d1",
+    });
+    match operation.get_mut("parameters").and_then(Value::as_array_mut) {
+        Some(parameters) => parameters.push(key),
+        None => operation["parameters"] = json!([key]),
+    }
+    let reused = "`idempotency_key_reused`: the key was used for another request";
+    let responses = &mut operation["responses"];
+    let described = responses.get("422").and_then(|response| response["description"].as_str()).map(str::to_owned);
+    match described {
+        Some(own) => responses["422"]["description"] = json!(format!("{own}; or {reused}")),
+        None => add(responses, "422", reused),
+    }
 }
 
 /// Problems have their own media type.

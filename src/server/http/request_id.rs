@@ -16,6 +16,11 @@ pub(super) fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
+/// Takes id and span of this task's request along to another task.
+pub(super) fn carry<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    CURRENT.scope(current().unwrap_or_default(), work).in_current_span()
+}
+
 /// Gives the request its id and its span.
 pub(super) async fn assign(request: Request, next: Next) -> Response {
     let id = request.headers().get(HEADER).and_then(sane).unwrap_or_else(|| Uuid::new_v4().simple().to_string());

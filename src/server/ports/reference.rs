@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Page, StoreResult};
@@ -170,6 +171,23 @@ pub struct MedicationQuery {
     pub after: Option<String>,
 }
 
+/// The answer of a write under an idempotency key, as a retry gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReply {
+    /// Hash of the request that it answers: tells a retry from another request under the same key.
+    pub request_hash: [u8; 32],
+    /// HTTP status.
+    pub status: u16,
+    /// Media type of the body.
+    pub content_type: Option<String>,
+    /// Address of what was created.
+    pub location: Option<String>,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// When it was given.
+    pub at: Timestamp,
+}
+
 /// Reads and writes places and medications.
 #[async_trait]
 pub trait ReferenceStore: Send + Sync {
@@ -191,4 +209,8 @@ pub trait ReferenceStore: Send + Sync {
     async fn change_reference(&self, changes: ReferenceChanges) -> StoreResult<()>;
     /// The site's rules.
     async fn policy(&self) -> StoreResult<Policy>;
+    /// The reply that was kept under an id: a hash of caller and idempotency key.
+    async fn reply(&self, id: [u8; 32]) -> StoreResult<Option<StoredReply>>;
+    /// Keeps a reply for 30 days. One that is kept under this id already stands.
+    async fn keep_reply(&self, id: [u8; 32], reply: StoredReply) -> StoreResult<()>;
 }

@@ -14,6 +14,7 @@ pub mod owner;
 mod pipeline;
 mod readers;
 mod reference;
+mod replies;
 pub mod restore;
 mod rows;
 mod schema;

@@ -8,7 +8,7 @@ use super::{
     SqliteStore,
     error::taken,
     identity::{all_bodies, append, one_body, setting},
-    medications,
+    medications, replies,
 };
 use crate::{
     domain::{
@@ -18,7 +18,7 @@ use crate::{
     },
     server::ports::{
         Cabinet, Medication, MedicationQuery, Page, ParLevel, Pharmacy, ReferenceChanges, ReferenceStore, StoreError,
-        StoreResult, Ward,
+        StoreResult, StoredReply, Ward,
     },
 };
 
@@ -60,6 +60,14 @@ impl ReferenceStore for SqliteStore {
 
     async fn policy(&self) -> StoreResult<Policy> {
         self.readers.read(policy).await
+    }
+
+    async fn reply(&self, id: [u8; 32]) -> StoreResult<Option<StoredReply>> {
+        self.readers.read(move |conn| replies::find(conn, &id)).await
+    }
+
+    async fn keep_reply(&self, id: [u8; 32], reply: StoredReply) -> StoreResult<()> {
+        self.writer.write(move |conn| replies::keep(conn, &id, &reply)).await
     }
 }
 

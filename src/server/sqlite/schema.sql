@@ -141,6 +141,18 @@ CREATE TABLE identifiers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX identifiers_owner ON identifiers (thing, owner);
 
+-- Answers of writes of the above under an idempotency key.
+CREATE TABLE replies (
+    id           BLOB PRIMARY KEY,
+    request_hash BLOB NOT NULL,
+    status       INTEGER NOT NULL,
+    content_type TEXT,
+    location     TEXT,
+    body         BLOB NOT NULL,
+    at           INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replies_at ON replies (at);
+
 -- Who is who.
 CREATE TABLE users (
     id         TEXT PRIMARY KEY,

@@ -6,6 +6,7 @@ mod events;
 mod lists;
 mod order;
 mod pending;
+mod replies;
 mod retries;
 mod shapes;
 mod workflow;
