@@ -90,6 +90,12 @@ fn a_directory_in_use_is_left_to_its_server() {
     let backups = home.path().join("backups");
     succeeds(&["backup", "create", "--data-dir", dir.to_str().unwrap(), "--to", backups.to_str().unwrap()]);
     let backup = only_entry(&backups);
+    for inside in [dir.clone(), dir.join("new/backups")] {
+        let failed =
+            fails(&["backup", "create", "--data-dir", dir.to_str().unwrap(), "--to", inside.to_str().unwrap()]);
+        assert_eq!(failed.problem["code"], "backup_within_data");
+        assert!(!dir.join("new").exists(), "something was made in the data directory");
+    }
     let failed = fails(&["restore", backup.to_str().unwrap(), "--replace", "--data-dir", dir.to_str().unwrap()]);
     assert_eq!(failed.problem["code"], "data_dir_in_use");
     assert_eq!(server.call("", "GET", "/readyz").send().status, 200);
@@ -102,6 +108,10 @@ fn a_file_a_stranger_and_a_newer_schema_are_refused() {
     fs::write(&file, "text").unwrap();
     assert_eq!(up_fails(&file, &[]).problem["code"], "data_dir_not_a_directory");
     assert_eq!(fs::read(&file).unwrap(), b"text");
+
+    let failed = up_fails(Path::new("/proc/medreq"), &[]);
+    assert_eq!(failed.problem["code"], "data_dir_not_writable");
+    assert!(failed.detail().contains("cannot be made"), "{}", failed.detail());
 
     let stranger = home.path().join("stranger");
     fs::create_dir(&stranger).unwrap();

@@ -155,6 +155,19 @@ fn from_it_is_missing_to_it_arrived() {
     assert_eq!(server.json(&nurse, &receive), done);
     assert_eq!(server.json(&nurse, &["ticket", "show", id]), done);
     assert_eq!(server.json(&nurse, &["ticket", "history", id]), history);
+
+    // People read the same as text; the queue is of what is still to be done.
+    let text = |args: &[&str]| String::from_utf8(server.medreq(&nurse).args(args).output().unwrap().stdout).unwrap();
+    let told = text(&["ticket", "history", id]);
+    for part in
+        [midazolam.as_str(), "8 of lot L42, expires 2099-01-31, short: out_of_stock", "1 missing", "short_count"]
+    {
+        assert!(told.contains(part), "no {part:?} in {told}");
+    }
+    assert!(text(&["ticket", "show", id]).contains("receipt: short_count"));
+    assert_eq!(server.json(&nurse, &["ticket", "list"])["items"], json!([]));
+    assert_eq!(server.json(&nurse, &["ticket", "list", "--all-statuses"])["items"][0]["id"], json!(id));
+    assert_eq!(server.refused(&nurse, &["ticket", "show", "NOPE"])["code"], "ticket_not_found");
 }
 
 /// Per line: requested = supplied + outstanding + declined, and supplied = received + damaged + wrong + missing.

@@ -21,6 +21,9 @@ Exit codes:
   3  refused: a rule, a conflict, or no such thing (the code in brackets says which)
   4  not authenticated, or not allowed
 
+With --json what fails is told as JSON on stderr, too; but a command line that cannot
+be read (exit 2: an unknown flag, a missing or odd value) is always answered in text.
+
 Tokens come from MEDREQ_TOKEN or from a file (--token-file, MEDREQ_TOKEN_FILE, or
 token_file of the configuration), never from the command line. The configuration is
 a TOML file that may hold url, token_file, on_behalf_of and decimal_separator.

@@ -77,7 +77,7 @@ impl Failure {
             },
             Self::Client(ClientError::Setup(_)) | Self::Usage(_) => 2,
             Self::NoToken => 4,
-            Self::Refused { .. } => 3,
+            Self::Refused { .. } | Self::Client(ClientError::NoSuchTicket(_)) => 3,
             Self::Reported(code) => *code,
             Self::Client(_) | Self::Local { .. } | Self::Output(_) => 1,
         }
@@ -99,9 +99,9 @@ impl Failure {
 
     fn as_text(&self) -> String {
         let Self::Client(ClientError::Problem(problem)) = self else {
-            return format!("error: {self} ({})", self.code());
+            return crate::output::clean(&format!("error: {self} ({})", self.code()));
         };
-        let mut text = format!("error: {problem}");
+        let mut text = crate::output::clean(&format!("error: {problem}"));
         let mut line = |name: &str, value: &str| {
             text.push_str("\n  ");
             text.push_str(&crate::output::clean(&format!("{name}: {value}")));
@@ -172,6 +172,7 @@ mod tests {
         }
         assert_eq!(Failure::usage("x").exit_code(), 2);
         assert_eq!(Failure::NoToken.exit_code(), 4);
+        assert_eq!(Failure::Client(ClientError::NoSuchTicket("NOPE".to_owned())).exit_code(), 3);
     }
 
     #[test]

@@ -77,19 +77,28 @@ impl Output {
     }
 }
 
-/// Without control characters: what somebody wrote into a note must not drive the terminal.
+/// Without control and invisible characters: what somebody wrote into a note must not drive the terminal, nor read otherwise than it is.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if (c.is_control() && c != '\n') || is_format(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// An instant in the zone of this machine, to the minute.
+/// Characters of Unicode's category Cf (bidirectional controls, zero-width ones, the BOM, tags), and the separators of lines and paragraphs.
+fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+        | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}'..='\u{e007f}')
+}
+
+/// An instant in the zone of this machine, to the minute, with the zone's name or offset.
 pub(crate) fn minute(at: Timestamp) -> String {
-    at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+    at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }
 
-/// The time of day in the zone of this machine.
+/// The time of day in the zone of this machine, with the zone's name or offset.
 pub(crate) fn clock(at: Timestamp) -> String {
-    at.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S").to_string()
+    at.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S %Z").to_string()
 }
 
 /// How long it is until a due time: `12 min`, `1 h 05 min`, `late 3 min`.
@@ -124,5 +133,15 @@ mod tests {
     #[test]
     fn what_people_wrote_cannot_drive_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\nc");
+        for invisible in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{61c}', '\u{2028}', '\u{e0041}'] {
+            assert_eq!(clean(&format!("1{invisible}0 São 薬")), "1\u{fffd}0 São 薬", "{invisible:?}");
+        }
+    }
+
+    #[test]
+    fn times_name_their_zone() {
+        let shown = minute(Timestamp::UNIX_EPOCH);
+        let zone = TimeZone::system().to_offset_info(Timestamp::UNIX_EPOCH).abbreviation().to_owned();
+        assert!(!zone.is_empty() && shown.ends_with(&format!(" {zone}")), "{shown}");
     }
 }

@@ -5,8 +5,10 @@ use std::{
     io::ErrorKind,
     net::TcpListener,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
+
+use jiff::Timestamp;
 
 use crate::{
     Check, Severity, Site,
@@ -155,11 +157,11 @@ fn listen_address(site: &Site) -> Check {
 
 /// Tokens and due times are worthless on a clock that was never set.
 fn clock(_: &Site) -> Check {
-    const BUILT_AFTER: Duration = Duration::from_secs(1_750_000_000);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let status = if now > BUILT_AFTER { Ok } else { Failed };
+    const BUILT_AFTER: i64 = 1_750_000_000;
+    let now = Timestamp::now();
+    let status = if now.as_second() > BUILT_AFTER { Ok } else { Failed };
     let remedy = "set the clock and keep it set (timedatectl set-ntp true)";
-    check("clock.set", Severity::Required, status, format!("{} s since 1970", now.as_secs()), remedy)
+    check("clock.set", Severity::Required, status, now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), remedy)
 }
 
 fn time_zone(_: &Site) -> Check {
@@ -196,6 +198,12 @@ mod tests {
         let checks = preflight(&site(Path::new("/"), taken.local_addr().unwrap().port()));
         assert_eq!(found(&checks, "listen.free"), Failed);
         assert_eq!(exit_code(&checks), 3);
+    }
+
+    #[test]
+    fn the_clock_is_shown_as_people_read_it() {
+        let shown = clock(&site(Path::new("/"), 0)).evidence;
+        assert!(shown.ends_with('Z') && shown.parse::<Timestamp>().is_ok(), "{shown}");
     }
 
     #[test]

@@ -223,7 +223,7 @@ fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Problem(problem) => (400..500).contains(&problem.status) && problem.status != 429,
         ClientError::Decode { status, .. } => (400..500).contains(status),
-        ClientError::Setup(_) => true,
+        ClientError::Setup(_) | ClientError::NoSuchTicket(_) => true,
         ClientError::Transport { .. } | ClientError::Pending { .. } => false,
     }
 }

@@ -239,6 +239,7 @@ async fn it_says_for_whom_it_acts_and_never_shows_its_token() {
     assert!(!format!("{acting:?} {:?}", TokenSource::fixed("secret-token")).contains("secret"));
     let error = acting.find_ticket("UTI-1-Z").await.unwrap_err();
     assert!(error.to_string().contains("neither"), "{error}");
+    assert_eq!(error.code(), "ticket_not_found");
 }
 
 #[tokio::test]

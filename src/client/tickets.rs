@@ -211,16 +211,14 @@ impl Client {
     /// A ticket by its id or by the number that people say on the phone.
     ///
     /// # Errors
-    /// [`ClientError`]; `Setup` where the text is neither.
+    /// [`ClientError`]; `NoSuchTicket` where the text is neither.
     pub async fn find_ticket(&self, id_or_number: &str) -> Result<Ticket, ClientError> {
         let text = id_or_number.trim();
         // Looked at before it is sent: a misheard number is caught by its check letter.
         if Uuid::try_parse(text).is_ok() || number::check(text) {
             return self.ticket(text).await;
         }
-        Err(ClientError::Setup(format!(
-            "{text:?} is neither a ticket's id nor a number such as UTI-42-K (its last letter checks the rest)"
-        )))
+        Err(ClientError::NoSuchTicket(text.to_owned()))
     }
 
     /// Changes an open ticket; needs [`Write::if_version`].

@@ -83,12 +83,13 @@ struct Codes {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("products").required(true))]
 struct Adopt {
     /// Products that have all these words
-    #[arg(long, value_name = "WORDS", required_unless_present = "everything")]
+    #[arg(long, value_name = "WORDS", group = "products")]
     query: Option<String>,
     /// The whole catalogue
-    #[arg(long = "all", conflicts_with = "query")]
+    #[arg(long = "all", group = "products")]
     everything: bool,
     /// Report, write nothing
     #[arg(long)]

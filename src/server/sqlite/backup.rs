@@ -105,6 +105,9 @@ pub enum BackupError {
     /// A restore would mix its files with others.
     #[error("{} is not empty; choose an empty directory, or replace its data by --replace", .0.display())]
     NotEmpty(PathBuf),
+    /// A backup beside what it copies would be lost with it, and be taken for data.
+    #[error("{} is the data directory or within it; keep backups elsewhere, best on another disk", .0.display())]
+    WithinData(PathBuf),
     /// The file system.
     #[error("{}: {error}", path.display())]
     Io {
@@ -126,6 +129,7 @@ impl BackupError {
             Self::Altered { .. } => "backup_altered",
             Self::Unsound(_) => "backup_unsound",
             Self::NotEmpty(_) => "data_dir_not_empty",
+            Self::WithinData(_) => "backup_within_data",
             Self::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => "disk_full",
             Self::Io { .. } => "backup_io",
         }
@@ -148,6 +152,7 @@ fn store_error(error: StoreError) -> BackupError {
 /// [`BackupError`] says what stands in the way; nothing is left that would be listed.
 pub fn create(data_dir: &Path, dest: &Path, extra: &[&str]) -> Result<Backup, BackupError> {
     prepare_directory(data_dir, OpenMode::Beside { create: false })?;
+    refuse_within(data_dir, dest)?;
     copying::make_dir(dest).map_err(BackupError::at(dest))?;
     let created_at = Timestamp::now();
     let name = format!("{}-{:.8}", created_at.strftime("%Y%m%dT%H%M%SZ"), Uuid::new_v4().simple().to_string());
@@ -165,6 +170,17 @@ pub fn create(data_dir: &Path, dest: &Path, extra: &[&str]) -> Result<Backup, Ba
         let _ = fs::remove_dir_all(&partial);
     }
     made
+}
+
+/// Compares where the paths lead; of a destination that is still to be made, its nearest directory decides.
+fn refuse_within(data_dir: &Path, dest: &Path) -> Result<(), BackupError> {
+    let data = data_dir.canonicalize().map_err(BackupError::at(data_dir))?;
+    let absolute = std::path::absolute(dest).map_err(BackupError::at(dest))?;
+    let existing = absolute.ancestors().find_map(|path| path.canonicalize().ok());
+    if existing.is_some_and(|path| path.starts_with(&data)) {
+        return Err(BackupError::WithinData(dest.to_owned()));
+    }
+    Ok(())
 }
 
 fn fill(data_dir: &Path, to: &Path, extra: &[&str], created_at: Timestamp) -> Result<Manifest, BackupError> {

@@ -107,6 +107,14 @@ pub enum OpenError {
         /// What the system said.
         reason: String,
     },
+    /// There is no such directory, and it cannot be made.
+    #[error("{} does not exist and cannot be made: {reason}; choose another --data-dir, or make it", path.display())]
+    NotMade {
+        /// The data directory.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// Anything else.
     #[error(transparent)]
     Store(StoreError),
@@ -130,7 +138,7 @@ impl OpenError {
             Self::NewerSchema { .. } => "data_dir_newer_schema",
             Self::OlderSchemaInUse { .. } => "data_dir_older_schema_in_use",
             Self::Corrupted(_) => "data_dir_corrupted",
-            Self::NotWritable { .. } => "data_dir_not_writable",
+            Self::NotWritable { .. } | Self::NotMade { .. } => "data_dir_not_writable",
             Self::Store(StoreError::DiskFull) => "disk_full",
             Self::Store(_) => "store_unavailable",
         }
@@ -156,13 +164,20 @@ pub(super) fn io_error(path: &Path, error: &io::Error) -> OpenError {
     }
 }
 
+fn not_made(dir: &Path, error: &io::Error) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::NotADirectory => io_error(dir, error),
+        _ => OpenError::NotMade { path: dir.to_owned(), reason: error.to_string() },
+    }
+}
+
 /// Checks the directory, making it where `mode` allows.
 pub(super) fn prepare_directory(dir: &Path, mode: OpenMode) -> Result<(), OpenError> {
     match fs::metadata(dir) {
         Ok(found) if !found.is_dir() => return Err(OpenError::NotADirectory(dir.to_owned())),
         Ok(found) => check_owner(dir, found.uid())?,
         Err(error) if error.kind() == io::ErrorKind::NotFound && mode.creates() => {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| io_error(dir, &error))?;
+            DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| not_made(dir, &error))?;
         }
         Err(error) => return Err(io_error(dir, &error)),
     }

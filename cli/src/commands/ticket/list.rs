@@ -18,18 +18,21 @@ use crate::{
     values::{code, identifier, when},
 };
 
-/// The queue, least time left first.
+/// The queue, least time left first: tickets that are not at an end, unless --status or --all-statuses says more.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   medreq ticket list --status open,claimed --ward UTI
   medreq ticket list --overdue --pharmacy CENTRAL --all
-  medreq ticket list --from 2026-11-24 --to 2026-11-25 --sort created_at --json
-  medreq ticket list --q midazolam --from -24h")]
+  medreq ticket list --from 2026-11-24 --to 2026-11-25 --all-statuses --sort created_at --json
+  medreq ticket list --q midazolam --from -24h --all-statuses")]
 pub(super) struct TicketList {
-    /// Any of these, by commas
+    /// Any of these, by commas [default: all but delivered, resolved, rejected and cancelled]
     #[arg(long, value_parser = code!(Status), value_delimiter = ',')]
     status: Vec<Status>,
+    /// Also those at an end: delivered, resolved, rejected, cancelled
+    #[arg(long, conflicts_with = "status")]
+    all_statuses: bool,
     /// Any of these, by commas
     #[arg(long, value_parser = code!(Kind), value_delimiter = ',')]
     kind: Vec<Kind>,
@@ -79,8 +82,9 @@ pub(super) struct TicketList {
 impl TicketList {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
+        let unfinished_only = self.status.is_empty() && !self.all_statuses;
         let filter = TicketFilter {
-            status: self.status,
+            status: if unfinished_only { unfinished() } else { self.status },
             kind: self.kind,
             priority: self.priority,
             ward: self.ward,
@@ -102,6 +106,13 @@ impl TicketList {
             if self.paging.everything { client.all_tickets(&filter).await? } else { client.tickets(&filter).await? };
         context.output.show(&tickets, |tickets| text::list(&tickets.items, &context.output))?;
         tell_more(&context.output, &tickets);
+        if unfinished_only && tickets.items.is_empty() {
+            context.output.hint("none that is not at an end; --all-statuses lists the others too");
+        }
         Ok(())
     }
+}
+
+fn unfinished() -> Vec<Status> {
+    Status::ALL.iter().copied().filter(|status| !status.is_terminal()).collect()
 }

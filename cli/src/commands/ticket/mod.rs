@@ -3,6 +3,7 @@
 mod act;
 mod list;
 mod new;
+mod particulars;
 mod settle;
 mod show;
 mod text;

@@ -41,6 +41,9 @@ pub(super) struct New {
     /// The ward's code, where that is the destination
     #[arg(long, value_name = "CODE")]
     ward: Option<String>,
+    /// How soon; routine if not said
+    #[arg(long, value_parser = code!(Priority))]
+    priority: Option<Priority>,
     #[command(flatten)]
     wanted: Wanted,
     /// What was counted, for a discrepancy of one line
@@ -86,9 +89,6 @@ pub(super) struct New {
 /// What `new` and `amend` have in common.
 #[derive(Debug, Default, Args)]
 struct Wanted {
-    /// How soon; routine if not said
-    #[arg(long, value_parser = code!(Priority))]
-    priority: Option<Priority>,
     /// MEDICATION=QUANTITY[:UNIT], or MEDICATION=COUNTED/EXPECTED for a discrepancy; repeatable
     #[arg(long = "line", value_name = "LINE")]
     lines: Vec<String>,
@@ -126,7 +126,7 @@ impl New {
             text: text_or_file(self.text.as_deref(), self.text_file.as_deref())?,
             cabinet: self.cabinet,
             ward: self.ward,
-            priority: self.wanted.priority,
+            priority: self.priority,
             dose_at: self.dose_at,
             searched: (!self.searched.is_empty()).then_some(OneOrMany::Many(self.searched)),
             category: self.category,
@@ -164,6 +164,9 @@ Examples:
 pub(super) struct Amend {
     #[command(flatten)]
     target: Target,
+    /// How soon from now on; as it is if not said
+    #[arg(long, value_parser = code!(Priority))]
+    priority: Option<Priority>,
     #[command(flatten)]
     wanted: Wanted,
     #[command(flatten)]
@@ -199,7 +202,7 @@ impl Amend {
         };
         let lines = self.wanted.lines(context)?;
         Ok(TicketPatch {
-            priority: self.wanted.priority,
+            priority: self.priority,
             note,
             lines: (!lines.is_empty()).then_some(lines),
             override_reason: self.wanted.override_reason,

@@ -9,6 +9,7 @@ use medreq::{
     domain::reason::Status,
 };
 
+use super::particulars::KnownLines;
 use crate::{
     output::{Output, clean, clock, minute, time_left},
     table::Table,
@@ -129,11 +130,13 @@ fn details(line: &Line) -> String {
     };
     let short = line.reason.map(|reason| format!("short: {reason}"));
     let expected = line.expected_at.map(|at| format!("expected {}", minute(at)));
+    let receipt = line.receipt_reason.map(|reason| format!("receipt: {reason}"));
     lots.chain(short)
         .chain(expected)
         .chain(part("damaged", line.damaged))
         .chain(part("wrong", line.wrong))
         .chain(part("missing", line.missing))
+        .chain(receipt)
         .chain(part("declined", line.declined))
         .collect::<Vec<_>>()
         .join("; ")
@@ -142,6 +145,7 @@ fn details(line: &Line) -> String {
 /// What happened, oldest first.
 pub(super) fn history(events: &[TicketEvent]) -> String {
     let mut table = Table::new(&["AT", "VERSION", "EVENT", "STATUS", "BY", "DETAILS"]);
+    let mut lines = KnownLines::default();
     for event in events {
         table.row([
             minute(event.at),
@@ -149,7 +153,7 @@ pub(super) fn history(events: &[TicketEvent]) -> String {
             event.event.clone(),
             event.status.to_string(),
             actor(event),
-            particulars(event),
+            lines.particulars(event),
         ]);
     }
     table.render()
@@ -157,7 +161,7 @@ pub(super) fn history(events: &[TicketEvent]) -> String {
 
 /// One line of the live feed.
 pub(super) fn event(event: &TicketEvent) -> String {
-    let more = particulars(event);
+    let more = KnownLines::default().particulars(event);
     let more = if more.is_empty() { more } else { format!("  {more}") };
     let line = format!(
         "{}  {}  {} by {}  -> {}  {}/{}{more}",
@@ -175,17 +179,6 @@ pub(super) fn event(event: &TicketEvent) -> String {
 fn actor(event: &TicketEvent) -> String {
     let through = if event.actor.on_behalf { format!(" through {}", event.actor.client_id) } else { String::new() };
     format!("{} ({}){through}", event.actor.name, event.actor.username)
-}
-
-/// The event's plain words: reason, method, note. The rest is in `--json`.
-fn particulars(event: &TicketEvent) -> String {
-    let word =
-        |name: &str| event.data.get(name).and_then(|value| value.as_str()).map(|value| format!("{name}: {value}"));
-    ["reason", "method", "assignee", "pharmacy", "text", "note"]
-        .iter()
-        .filter_map(|name| word(name))
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 fn destination(ticket: &Ticket) -> String {
