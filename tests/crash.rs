@@ -210,12 +210,12 @@ fn assert_each_is_there_once(server: &Server, auditor: &str, writes: &[Acknowled
     let total = || server.get(auditor, "/v1/tickets?limit=1")["total"].as_u64().unwrap();
     let before = total();
     assert_eq!(before, creates as u64 + 1);
-    for done in writes.iter().step_by(7) {
+    for done in writes {
         let again = done.write.send(&server.url).unwrap();
         assert_eq!(again.json, done.answer, "{} under {}", done.write.path, done.write.key);
     }
     assert_eq!(total(), before);
-    for id in ids.iter().step_by(11) {
+    for id in &ids {
         let ticket = server.get(auditor, &format!("/v1/tickets/{id}"));
         assert_eq!((&ticket["version"], &ticket["status"]), (&json!(3), &json!("open")), "{ticket}");
         let history = server.get(auditor, &format!("/v1/tickets/{id}/history"));

@@ -39,6 +39,9 @@ impl Write {
     }
 }
 
+/// How long an attempt of a call over a whole directory of medicines may take.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+
 /// A call as it will be sent.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -47,6 +50,8 @@ pub(super) struct Call {
     body: Option<Vec<u8>>,
     key: Option<String>,
     headers: HeaderMap,
+    /// How long an attempt may take.
+    within: Duration,
 }
 
 /// An answer, read whole.
@@ -88,7 +93,7 @@ impl Call {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        Self { method, url, body: None, key: None, headers: HeaderMap::new() }
+        Self { method, url, body: None, key: None, within: client.shared.settings.timeout, headers: HeaderMap::new() }
     }
 
     pub(super) fn query(mut self, query: &Query) -> Self {
@@ -125,6 +130,12 @@ impl Call {
             self.headers.insert("prefer", header_value("wait", &format!("wait={}", wait.as_secs()))?);
         }
         Ok(self)
+    }
+
+    /// Takes as long as it takes on a whole directory of medicines.
+    pub(super) fn patient(mut self) -> Self {
+        self.within = PATIENCE;
+        self
     }
 
     fn may_repeat(&self) -> bool {
@@ -181,7 +192,7 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call) -> Result<Answer, ClientError> {
-        let request = self.request(call).await?.timeout(self.shared.settings.timeout);
+        let request = self.request(call).await?.timeout(call.within);
         let broken = |error: reqwest::Error| ClientError::transport(&self.shared.base, &error);
         let response = request.send().await.map_err(broken)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -216,7 +227,14 @@ impl Client {
         let mut backoff = Backoff::new();
         while Instant::now() < until {
             sleep(backoff.delay().min(Duration::from_secs(1))).await;
-            let call = Call { method: Method::GET, url: url.clone(), body: None, key: None, headers: HeaderMap::new() };
+            let call = Call {
+                method: Method::GET,
+                url: url.clone(),
+                body: None,
+                key: None,
+                within: self.shared.settings.timeout,
+                headers: HeaderMap::new(),
+            };
             let answer = self.send(call).await?;
             let status: CommandStatus = decode(&url, answer.status, &answer.body)?;
             let code = status.status.and_then(|code| StatusCode::from_u16(code).ok());

@@ -92,7 +92,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn adopt(&self, request: &AdoptRequest, write: &Write) -> Result<AdoptReport, ClientError> {
-        self.fetch(Call::new(self, Method::POST, &["v1", "medications", "adopt"]).json(request).write(write)?).await
+        self.fetch(Call::new(self, Method::POST, &["v1", "medications", "adopt"]).patient().json(request).write(write)?)
+            .await
     }
 
     /// One page of catalogue products.

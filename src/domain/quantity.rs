@@ -90,6 +90,14 @@ impl Quantity {
             _ => text.parse(),
         }
     }
+
+    /// Reads a cell of a list that people keep: either decimal separator, but no grouping that could be read in two ways.
+    ///
+    /// # Errors
+    /// As [`Self::parse_typed`].
+    pub fn parse_listed(text: &str) -> Result<Self, InvalidQuantity> {
+        Self::parse_typed(text, if text.contains(',') { ',' } else { '.' })
+    }
 }
 
 impl FromStr for Quantity {
@@ -181,6 +189,11 @@ mod tests {
         assert_eq!(Quantity::parse_typed("0,150", ',').unwrap().to_string(), "0.15");
         assert_eq!(Quantity::parse_typed("0.150", '.').unwrap().to_string(), "0.15");
         assert!(Quantity::parse_typed("1.5", ',').is_err());
+        for (cell, read) in
+            [("1,5", Some("1.5")), ("0.150", Some("0.15")), ("1000", Some("1000")), ("1.000", None), ("1.000,5", None)]
+        {
+            assert_eq!(Quantity::parse_listed(cell).ok().map(|q| q.to_string()).as_deref(), read, "{cell}");
+        }
     }
 
     #[test]

@@ -43,6 +43,8 @@ codes! {
         DestinationMismatch = "destination_mismatch",
         /// No such medication.
         UnknownMedication = "unknown_medication",
+        /// The code stands on boxes of several medications.
+        AmbiguousCode = "ambiguous_code",
         /// The medication is not active.
         InactiveMedication = "inactive_medication",
         /// A refill needs a par level.
@@ -177,9 +179,11 @@ impl Refusal {
         match self.code {
             C::TicketNotFound => Category::NotFound,
             C::RoleNotAllowed | C::NotYourPlace | C::NotAssignee | C::OnBehalfOfRequired => Category::Forbidden,
-            C::AlreadyClaimed | C::InvalidTransition | C::DuplicateOpenRequest | C::IdentifierTaken => {
-                Category::Conflict
-            }
+            C::AlreadyClaimed
+            | C::InvalidTransition
+            | C::DuplicateOpenRequest
+            | C::IdentifierTaken
+            | C::AmbiguousCode => Category::Conflict,
             C::StaleVersion => Category::Stale,
             _ => Category::Rule,
         }

@@ -16,6 +16,12 @@ use super::{
     text::FreeText,
 };
 
+/// Most lines of one ticket.
+pub const LINES_MAX: usize = 100;
+
+/// Longest lot number, in characters.
+pub const LOT_MAX: usize = 40;
+
 /// A ticket's identity: a UUIDv8 that carries 16 bits of its ward's hash, so that routing needs no look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

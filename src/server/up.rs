@@ -2,11 +2,12 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use jiff::tz::TimeZone;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
@@ -22,6 +23,9 @@ use super::{
 /// Setting that says which sort a data directory is; fixed at its first start.
 const PROFILE: &str = "profile";
 
+/// Setting that holds the hospital's zone.
+const TIME_ZONE: &str = "time_zone";
+
 /// What to serve.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -31,6 +35,10 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The origin by which users reach it; fixed as the issuer at the first start.
     pub public_url: Option<PublicUrl>,
+    /// The hospital's zone, by its IANA name; kept from then on. Without it: as stored, at the first start this machine's.
+    pub time_zone: Option<String>,
+    /// Proxies whose word is taken for where a request comes from.
+    pub trusted_proxies: Vec<IpAddr>,
     /// A real hospital's directory, or the demo's.
     pub profile: Profile,
 }
@@ -147,6 +155,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
     }
     let store = Arc::new(SqliteStore::open(&options.data_dir, OpenMode::Serve)?);
     check_profile(&store, &options).await?;
+    settle_time_zone(&store, options.time_zone.as_deref()).await?;
     let catalog = Arc::new(CatalogStore::open(&options.data_dir)?);
     let auth = Auth::open(store.clone(), &issuer).await?;
     auth.set_endpoints(&issuer);
@@ -169,6 +178,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         identity: store.clone(),
         catalog,
         data_dir: options.data_dir.clone(),
+        trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
         shutdown: stop.clone(),
     });
     http::serve(listener, state, stop.clone()).await;
@@ -191,6 +201,17 @@ async fn check_profile(store: &SqliteStore, options: &Options) -> Result<(), UpE
         (false, Profile::Site) => Err(UpError::IsADemo(options.data_dir.clone())),
         (false, Profile::Demo { .. }) => Err(UpError::NotADemo(options.data_dir.clone())),
     }
+}
+
+/// Expiry dates end with the hospital's day, so its zone must be known from the first request on.
+async fn settle_time_zone(store: &SqliteStore, wanted: Option<&str>) -> Result<(), UpError> {
+    if let Some(name) = wanted {
+        return Ok(store.set_setting(TIME_ZONE, name).await?);
+    }
+    let system = TimeZone::system();
+    let zone = store.fix_setting(TIME_ZONE, system.iana_name().unwrap_or("UTC")).await?;
+    tracing::info!(zone, "the hospital's time zone");
+    Ok(())
 }
 
 /// Fills an empty or absent directory with the demo hospital: beside it first, then put in place by one rename, so that a

@@ -1,6 +1,10 @@
 //! `medreq up`: serves embedded mode in the foreground. An on-the-server verb; prints the ready line on stdout and nothing secret in the log.
 
-use std::{io::Write as _, net::SocketAddr, time::Duration};
+use std::{
+    io::Write as _,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use clap::Args;
 use medreq::server::{
@@ -32,6 +36,12 @@ pub(crate) struct Up {
     /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
+    /// The hospital's time zone, such as America/Sao_Paulo; kept from then on [default: this machine's, at the first start]
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    time_zone: Option<String>,
+    /// Address of a proxy whose X-Forwarded-For is believed; may be repeated.
+    #[arg(long = "trusted-proxy", value_name = "IP")]
+    trusted_proxies: Vec<IpAddr>,
     /// Fill an empty directory with a believable hospital, and serve it.
     #[arg(long)]
     demo: bool,
@@ -49,12 +59,20 @@ impl Up {
         owner::act_as_owner(&data_dir).map_err(|error| Failure::file(&data_dir, &error))?;
         self.log_format.install();
         let profile = if self.demo { Profile::Demo { live: self.live } } else { Profile::Site };
-        let options = Options { data_dir, listen: self.listen, public_url: self.public_url, profile };
+        let Self { listen, public_url, time_zone, trusted_proxies, .. } = self;
+        let options = Options { data_dir, listen, public_url, time_zone, trusted_proxies, profile };
         let stop = stop_by_signal().map_err(|error| Failure::Local { code: "signals", detail: error.to_string() })?;
         up(options, stop, print_ready)
             .await
             .map_err(|error| Failure::Local { code: error.code(), detail: error.to_string() })
     }
+}
+
+/// Takes the name of a zone that this machine knows.
+fn zone(name: &str) -> Result<String, String> {
+    let found =
+        jiff::tz::TimeZone::get(name).map_err(|_| format!("{name:?} is not a zone such as America/Sao_Paulo"))?;
+    Ok(found.iana_name().unwrap_or(name).to_owned())
 }
 
 fn print_ready(ready: Ready) {

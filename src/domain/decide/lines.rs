@@ -8,11 +8,8 @@ use crate::domain::{
     quantity::Quantity,
     reason::{Confirmation, Kind, OverrideReason},
     refusal::{More, RefusalCode},
-    ticket::{Count, Line},
+    ticket::{Count, LINES_MAX, Line},
 };
-
-/// Most lines of one ticket.
-const LINES_MAX: usize = 100;
 
 /// The lines of a create or amend, with what their author confirms.
 pub(super) struct Request<'a> {

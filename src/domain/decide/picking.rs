@@ -9,11 +9,8 @@ use crate::domain::{
     quantity::Quantity,
     refusal::{Refusal, RefusalCode},
     text,
-    ticket::{Line, Pick},
+    ticket::{LOT_MAX, Line, Pick},
 };
-
-/// Longest lot number, in characters.
-const LOT_MAX: usize = 40;
 
 pub(super) fn pick(scene: Scene<'_>, entries: &[PickLine]) -> Changes {
     if entries.is_empty() {

@@ -1,12 +1,11 @@
 //! Medications: found by code or by a scanned box, changed by those who may. Nothing becomes active while nobody has said its class.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::{
     checks::{self, Invalid},
     reference::{CLASS_EDITORS, ITEM_EDITORS, Reference, ReferenceError, Saved, named, not_found, require},
+    scans::{self, Meaning},
 };
 use crate::{
     api::medications as wire,
@@ -14,7 +13,6 @@ use crate::{
         actor::Actor,
         code::MedicationCode,
         control_class::{ClassSource, Classification},
-        gtin::{Scan, ndc_forms},
         text::clean,
     },
     server::ports::{Medication, MedicationQuery, Page, ReferenceChanges},
@@ -22,9 +20,6 @@ use crate::{
 
 /// Longest reason of a change of class, in characters.
 const REASON_MAX: usize = 500;
-
-/// Most medications that are looked at for one scanned code.
-const SCANNED_MAX: usize = 200;
 
 impl Reference {
     /// A page of medications, by code.
@@ -42,40 +37,14 @@ impl Reference {
     /// # Errors
     /// [`ReferenceError::NotFound`], [`ReferenceError::Ambiguous`], or the store's.
     pub async fn medication(&self, code: &str) -> Result<wire::Medication, ReferenceError> {
-        if let Ok(own) = code.parse::<MedicationCode>()
-            && let Some(found) = self.store().medication(&own).await?
-        {
-            return Ok(found.into());
-        }
-        let mut found = self.scanned(code).await?;
-        // An item that was replaced by another stays linked to its boxes: what can be asked for comes first.
-        if found.iter().any(|it| it.active) {
-            found.retain(|it| it.active);
-        }
-        match found.len() {
-            0 => Err(not_found("medication", code)),
-            1 => Ok(found.remove(0).into()),
-            _ => Err(ReferenceError::Ambiguous {
+        match scans::resolve(self.store(), code).await? {
+            Meaning::One(found) => Ok((*found).into()),
+            Meaning::Nothing => Err(not_found("medication", code)),
+            Meaning::Several(medications) => Err(ReferenceError::Ambiguous {
                 code: code.chars().take(100).collect(),
-                medications: found.into_iter().map(|it| it.code.into()).collect(),
+                medications: medications.into_iter().map(Into::into).collect(),
             }),
         }
-    }
-
-    async fn scanned(&self, text: &str) -> Result<Vec<Medication>, ReferenceError> {
-        let mut found: Vec<Medication> = Vec::new();
-        for code in scanned_forms(text) {
-            let query = MedicationQuery { text: Some(code.clone()), limit: SCANNED_MAX, ..MedicationQuery::default() };
-            let page = self.store().medications(query).await?;
-            // The query finds words that begin like the code, too.
-            let boxed = page.items.into_iter().filter(|it| it.scan_codes.contains(&code));
-            for item in boxed {
-                if found.iter().all(|known| known.code != item.code) {
-                    found.push(item);
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// Creates a medication, or replaces all of it but its class and whether it is active.
@@ -155,36 +124,5 @@ impl Reference {
             self.store().change_reference(changes).await?;
         }
         Ok(now.into())
-    }
-}
-
-/// The forms in which a scanned text may be kept among a medication's codes.
-fn scanned_forms(text: &str) -> BTreeSet<String> {
-    let mut forms: BTreeSet<String> = ndc_forms(text.trim()).into_iter().collect();
-    if let Ok(scan) = text.parse::<Scan>() {
-        forms.extend(scan.gtin.ndc_digits().map(str::to_owned));
-        forms.insert(scan.gtin.into());
-        forms.extend(scan.registration);
-    }
-    let plain: String = text.chars().filter(|c| !matches!(c, '.' | '/')).collect();
-    if plain.len() <= checks::WORD_MAX {
-        forms.insert(checks::scan_code(&plain));
-    }
-    forms.remove("");
-    forms
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scan_is_looked_for_in_every_form_that_may_be_kept() {
-        let forms = |text: &str| scanned_forms(text).into_iter().collect::<Vec<_>>();
-        assert_eq!(forms("00304092308014"), ["00304092308014", "0409230801"]);
-        assert_eq!(forms("0409-2308-01"), ["0409230801"]);
-        assert_eq!(forms("(01)00304092308014(713)154230123").len(), 4);
-        assert_eq!(forms("1.5423.0123"), ["154230123"]);
-        assert!(forms("").is_empty());
     }
 }

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod checks;
 pub(crate) mod event_view;
 pub(crate) mod feed;
+pub(crate) mod idempotency;
 pub mod imports;
 pub mod medications;
 pub mod reference;

@@ -1,13 +1,50 @@
-//! Finds the medication that a code means: the hospital's own, or one on a box. It never guesses: a code found twice is refused.
+//! Finds the medication that a code means: the hospital's own, or one on a box. It never guesses: a code that means several is refused.
 
+use std::collections::BTreeSet;
+
+use super::checks;
 use crate::{
     domain::{
         code::MedicationCode,
-        gtin::{Gtin, Scan, ndc_forms},
+        gtin::{Scan, ndc_forms},
         refusal::{Refusal, RefusalCode},
     },
-    server::ports::{Medication, MedicationQuery, ReferenceStore, StoreResult},
+    server::ports::{Medication, ReferenceStore, StoreResult},
 };
+
+/// What a code means.
+#[derive(Debug)]
+pub(crate) enum Meaning {
+    /// This medication.
+    One(Box<Medication>),
+    /// Nothing that is known here.
+    Nothing,
+    /// Any of these, by their codes.
+    Several(Vec<MedicationCode>),
+}
+
+/// Reads a code: a medication's own first, else any form in which it may stand on a box.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn resolve(reference: &dyn ReferenceStore, text: &str) -> StoreResult<Meaning> {
+    if let Ok(own) = text.parse::<MedicationCode>()
+        && let Some(found) = reference.medication(&own).await?
+    {
+        return Ok(Meaning::One(Box::new(found)));
+    }
+    let forms: Vec<String> = forms(text).into_iter().collect();
+    let mut found = reference.by_scan_codes(&forms).await?;
+    // An item that was replaced by another stays linked to its boxes: what can be asked for comes first.
+    if found.iter().any(|item| item.active) {
+        found.retain(|item| item.active);
+    }
+    Ok(match found.len() {
+        0 => Meaning::Nothing,
+        1 => Meaning::One(Box::new(found.remove(0))),
+        _ => Meaning::Several(found.into_iter().map(|item| item.code).collect()),
+    })
+}
 
 /// The medication's code; a code that nobody knows is left as it is, for the decision to refuse.
 ///
@@ -18,61 +55,47 @@ pub(crate) async fn medication(
     text: &str,
     field: &str,
 ) -> StoreResult<Result<MedicationCode, Refusal>> {
-    let own = text.parse::<MedicationCode>().ok();
-    if let Some(code) = &own
-        && reference.medication(code).await?.is_some()
-    {
-        return Ok(Ok(code.clone()));
-    }
-    let mut found: Vec<MedicationCode> = vec![];
-    for code in codes_on_box(text) {
-        let query = MedicationQuery { text: Some(code.clone()), limit: 20, ..MedicationQuery::default() };
-        let page = reference.medications(query).await?;
-        let carriers = page.items.into_iter().filter(|item| carries(item, &code)).map(|item| item.code);
-        for carrier in carriers {
-            if !found.contains(&carrier) {
-                found.push(carrier);
-            }
+    Ok(match resolve(reference, text).await? {
+        Meaning::One(found) => Ok(found.code),
+        Meaning::Nothing => text.parse::<MedicationCode>().map_err(|_| {
+            let detail = "no medication has this code; check it or search for the medication";
+            Refusal::new(RefusalCode::UnknownMedication, detail).at(field)
+        }),
+        Meaning::Several(codes) => {
+            let names = codes.iter().map(MedicationCode::as_str).collect::<Vec<_>>().join(", ");
+            let detail = format!("this code is on the boxes of several medications ({names}); name one by its code");
+            Err(Refusal::new(RefusalCode::AmbiguousCode, detail).at(field))
         }
-    }
-    let refused = |detail: String| Ok(Err(Refusal::new(RefusalCode::UnknownMedication, detail).at(field)));
-    match (found.as_slice(), own) {
-        ([one], _) => Ok(Ok(one.clone())),
-        ([], Some(code)) => Ok(Ok(code)),
-        ([], None) => refused("no medication has this code; check it or search for the medication".to_owned()),
-        (several, _) => {
-            let names = several.iter().map(MedicationCode::as_str).collect::<Vec<_>>().join(", ");
-            refused(format!("this code stands on several medications ({names}); name one of them"))
-        }
-    }
+    })
 }
 
-/// The codes that a scan may stand for, as they are kept: a GTIN, the NDC in it, a registration, or the text itself.
-fn codes_on_box(text: &str) -> Vec<String> {
-    let mut codes = vec![];
-    let mut add = |code: String| {
-        if !code.is_empty() && !codes.contains(&code) {
-            codes.push(code);
-        }
-    };
+/// The forms in which a scanned text may be kept among a medication's codes.
+fn forms(text: &str) -> BTreeSet<String> {
+    let mut forms: BTreeSet<String> = ndc_forms(text.trim()).into_iter().collect();
     if let Ok(scan) = text.parse::<Scan>() {
-        add(scan.gtin.to_string());
-        scan.gtin.ndc_digits().into_iter().for_each(|ndc| add(ndc.to_owned()));
-        scan.registration.into_iter().for_each(&mut add);
+        forms.extend(scan.gtin.ndc_digits().map(str::to_owned));
+        forms.insert(scan.gtin.into());
+        forms.extend(scan.registration);
     }
-    ndc_forms(text).into_iter().for_each(|ndc| add(bare(&ndc)));
-    add(bare(text));
-    codes
+    let plain: String = text.chars().filter(|c| !matches!(c, '.' | '/')).collect();
+    if plain.len() <= checks::WORD_MAX {
+        forms.insert(checks::scan_code(&plain));
+    }
+    forms.remove("");
+    forms
 }
 
-fn bare(code: &str) -> String {
-    code.chars().filter(|c| !c.is_whitespace() && *c != '-').flat_map(char::to_uppercase).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn carries(item: &Medication, code: &str) -> bool {
-    let same = |kept: &String| {
-        let kept = bare(kept);
-        kept == code || kept.parse::<Gtin>().is_ok_and(|gtin| gtin.as_str() == code)
-    };
-    item.scan_codes.iter().any(same)
+    #[test]
+    fn a_scan_is_looked_for_in_every_form_that_may_be_kept() {
+        let forms = |text: &str| forms(text).into_iter().collect::<Vec<_>>();
+        assert_eq!(forms("00304092308014"), ["00304092308014", "0409230801"]);
+        assert_eq!(forms("0409-2308-01"), ["0409230801"]);
+        assert_eq!(forms("(01)00304092308014(713)154230123").len(), 4);
+        assert_eq!(forms("1.5423.0123"), ["154230123"]);
+        assert!(forms("").is_empty());
+    }
 }

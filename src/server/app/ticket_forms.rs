@@ -13,13 +13,11 @@ use crate::{
         reason::{AssistanceCategory, Confirmation, Kind, OverrideReason, Priority},
         refusal::{Refusal, RefusalCode},
         text::{FreeText, REFERENCE_MAX, clean},
-        ticket::{Identifier, MissingDose},
+        ticket::{Identifier, LINES_MAX, LOT_MAX, MissingDose},
     },
 };
 
-const LINES_MAX: usize = 100;
 const LIST_MAX: usize = 20;
-const LOT_MAX: usize = 20;
 const UNIT_MAX: usize = 40;
 
 /// Why a form is no command.

@@ -2,15 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
+    idempotency::{command_id, fingerprint},
     scans,
     ticket_cache::TicketCache,
-    ticket_forms::{Asked, AskedLine, Misfit, Patch},
+    ticket_forms::{self, Asked, AskedLine, Misfit},
 };
 use crate::{
+    api::tickets as wire,
     domain::{
         actor::Actor,
         code::{MedicationCode, WardCode},
@@ -23,7 +25,7 @@ use crate::{
         auth::Principal,
         ports::{
             CommandId, Outcome, Page, Pipeline, RecordedEvent, ReferenceStore, StoreError, StoredOutcome, Submission,
-            SubmitError, Submitted, TicketQuery, TicketSort, TicketStore, Visibility,
+            SubmitError, Submitted, TicketQuery, TicketStore, Visibility,
         },
     },
 };
@@ -143,7 +145,7 @@ impl TicketDesk {
         id_or_number: &str,
         min_version: Option<Version>,
     ) -> Result<Arc<Ticket>, DeskError> {
-        let id = self.resolve(actor, id_or_number).await?;
+        let id = self.resolve(id_or_number).await?;
         let new_enough = |ticket: &Arc<Ticket>| min_version.is_none_or(|version| ticket.version >= version);
         let ticket = match self.cache.get(id).filter(new_enough) {
             Some(ticket) => ticket,
@@ -180,27 +182,21 @@ impl TicketDesk {
         }
     }
 
-    async fn resolve(&self, actor: &Actor, id_or_number: &str) -> Result<TicketId, DeskError> {
+    /// The id that a path names; whether the caller may see the ticket is not asked here.
+    async fn resolve(&self, id_or_number: &str) -> Result<TicketId, DeskError> {
         if let Ok(id) = Uuid::try_parse(id_or_number) {
             return Ok(TicketId(id));
         }
         if !number::check(id_or_number) {
             return Err(DeskError::NoTicket);
         }
-        let number = id_or_number.trim();
-        let mut query = by_words(Visibility::of(actor), number);
-        loop {
-            let page = self.tickets.tickets(query.clone()).await?;
-            if let Some(ticket) = page.items.iter().find(|ticket| ticket.number.eq_ignore_ascii_case(number)) {
-                return Ok(ticket.id);
-            }
-            query.after = Some(page.next.ok_or(DeskError::NoTicket)?);
-        }
+        let number = id_or_number.trim().to_ascii_uppercase();
+        self.tickets.id_by_number(&number).await?.ok_or(DeskError::NoTicket)
     }
 
     /// A ticket as the store has it now, if the actor may see it.
     async fn seen(&self, actor: &Actor, id_or_number: &str) -> Result<Ticket, DeskError> {
-        let id = self.resolve(actor, id_or_number).await?;
+        let id = self.resolve(id_or_number).await?;
         let ticket = self.tickets.ticket(id).await?.ok_or(DeskError::NoTicket)?;
         if Visibility::of(actor).sees(&ticket) { Ok(ticket) } else { Err(DeskError::NoTicket) }
     }
@@ -208,25 +204,29 @@ impl TicketDesk {
     // ------------------------------------------------------------------------------------------------------ writing
 
     /// Makes a ticket.
-    pub(crate) async fn create(&self, by: &Principal, asked: Asked, sending: &Sending) -> Result<Sent, DeskError> {
-        let destination = self.destination(&by.actor, &asked).await;
+    pub(crate) async fn create(
+        &self,
+        by: &Principal,
+        new: wire::NewTicket,
+        sending: &Sending,
+    ) -> Result<Sent, DeskError> {
+        let request = self.request(by, sending, None, CommandName::Create, &new);
+        let asked = well_shaped(ticket_forms::asked(new))?;
+        if let Some(outcome) = self.pipeline.outcome(request.id).await? {
+            return self.made_before(by, &request, outcome).await;
+        }
+        let destination = match &asked {
+            Ok(asked) => self.destination(&by.actor, asked).await,
+            Err(refusal) => Err(refusal.clone().into()),
+        };
         if !matches!(destination, Err(DeskError::OutOfReach(_))) {
             permission::check_role(CommandName::Create, &by.actor.roles)?;
         }
-        let ward = destination?;
+        let (ward, asked) = (destination?, asked?);
         let medications = self.medications(&asked.lines).await?;
-        let command_id = self.command_id(by, &sending.key);
         let command = Command::Create(Box::new(asked.into_create(ward.clone(), medications)?));
-        let submission = Submission {
-            command_id,
-            body_hash: body_hash(None, &command),
-            ticket: TicketId::derive(&ward, command_id.0),
-            ward,
-            expected: None,
-            command,
-            actor: by.actor.clone(),
-        };
-        self.submit(submission, sending.wait).await
+        let ticket = TicketId::derive(&ward, request.id.0);
+        self.submit(by, request, (ticket, ward), command, None, sending.wait).await
     }
 
     /// Changes an open ticket.
@@ -234,62 +234,92 @@ impl TicketDesk {
         &self,
         by: &Principal,
         id_or_number: &str,
-        patch: Patch,
+        patch: wire::TicketPatch,
         sending: &Sending,
     ) -> Result<Sent, DeskError> {
+        let form = ticket_forms::patch(patch.clone())?;
         let ticket = self.seen(&by.actor, id_or_number).await?;
         permission::check_role(CommandName::Amend, &by.actor.roles)?;
-        let medications = self.medications(patch.lines.as_deref().unwrap_or_default()).await?;
-        let command = patch.into_command(ticket.kind, medications)?;
-        self.submit_to(by, &ticket, command, sending).await
+        let request = self.request(by, sending, Some(ticket.id), CommandName::Amend, &patch);
+        if let Some(answer) = self.answered(&request).await? {
+            return Ok(answer);
+        }
+        let expected = Some(sending.expected.ok_or(DeskError::VersionMissing)?);
+        let medications = self.medications(form.lines.as_deref().unwrap_or_default()).await?;
+        let command = form.into_command(ticket.kind, medications)?;
+        self.submit(by, request, (ticket.id, ticket.ward), command, expected, sending.wait).await
     }
 
-    /// Sends any other command to a ticket.
+    /// Sends any other command to a ticket; `body` is what it was read from.
     pub(crate) async fn send(
         &self,
         by: &Principal,
         id_or_number: &str,
+        body: &(impl Serialize + Sync),
         command: Command,
         sending: &Sending,
     ) -> Result<Sent, DeskError> {
         let ticket = self.seen(&by.actor, id_or_number).await?;
         permission::check_role(command.name(), &by.actor.roles)?;
-        self.submit_to(by, &ticket, command, sending).await
+        let request = self.request(by, sending, Some(ticket.id), command.name(), body);
+        if let Some(answer) = self.answered(&request).await? {
+            return Ok(answer);
+        }
+        let expected = match command.name() {
+            CommandName::Comment => None,
+            _ => Some(sending.expected.ok_or(DeskError::VersionMissing)?),
+        };
+        self.submit(by, request, (ticket.id, ticket.ward), command, expected, sending.wait).await
     }
 
-    async fn submit_to(
+    fn request(
         &self,
         by: &Principal,
-        ticket: &Ticket,
-        command: Command,
         sending: &Sending,
+        ticket: Option<TicketId>,
+        name: CommandName,
+        body: &impl Serialize,
+    ) -> Request {
+        let id = command_id(&self.issuer, by, &sending.key);
+        Request { id, fingerprint: fingerprint(&sending.key, ticket, name, body) }
+    }
+
+    /// The first answer, where the request had one.
+    async fn answered(&self, request: &Request) -> Result<Option<Sent>, DeskError> {
+        let outcome = self.pipeline.outcome(request.id).await?;
+        Ok(outcome.map(|outcome| request.replay(outcome)).transpose()?)
+    }
+
+    /// The first answer to a create, to a caller who may still see the ticket that it made.
+    async fn made_before(&self, by: &Principal, request: &Request, outcome: StoredOutcome) -> Result<Sent, DeskError> {
+        if outcome.body_hash == request.fingerprint
+            && let Some(ticket) = self.tickets.ticket(outcome.ticket).await?
+            && !Visibility::of(&by.actor).sees(&ticket)
+        {
+            return Err(DeskError::NoTicket);
+        }
+        permission::check_role(CommandName::Create, &by.actor.roles)?;
+        Ok(request.replay(outcome)?)
+    }
+
+    async fn submit(
+        &self,
+        by: &Principal,
+        request: Request,
+        (ticket, ward): (TicketId, WardCode),
+        command: Command,
+        expected: Option<Version>,
+        wait: Duration,
     ) -> Result<Sent, DeskError> {
-        let comment = command.name() == CommandName::Comment;
         let submission = Submission {
-            command_id: self.command_id(by, &sending.key),
-            body_hash: body_hash(Some(ticket.id), &command),
-            ticket: ticket.id,
-            ward: ticket.ward.clone(),
-            expected: sending.expected.filter(|_| !comment),
+            command_id: request.id,
+            body_hash: request.fingerprint,
+            ticket,
+            ward,
+            expected,
             command,
             actor: by.actor.clone(),
         };
-        self.submit(submission, sending.wait).await
-    }
-
-    /// The stored outcome of the key comes first, then the version that must be said, then the pipeline.
-    async fn submit(&self, submission: Submission, wait: Duration) -> Result<Sent, DeskError> {
-        if let Some(outcome) = self.pipeline.outcome(submission.command_id).await? {
-            if outcome.body_hash != submission.body_hash {
-                return Err(SubmitError::KeyReused.into());
-            }
-            return Ok(Sent::Done { outcome, replayed: true });
-        }
-        let unconditional = matches!(submission.command.name(), CommandName::Create | CommandName::Comment);
-        if submission.expected.is_none() && !unconditional {
-            return Err(DeskError::VersionMissing);
-        }
-        let (id, actor) = (submission.command_id, submission.actor.person.id.0);
         match self.pipeline.submit(submission, wait).await? {
             Submitted::Done(outcome) => {
                 if let Outcome::Applied(ticket) = &outcome.outcome {
@@ -298,8 +328,8 @@ impl TicketDesk {
                 Ok(Sent::Done { outcome, replayed: false })
             }
             Submitted::Pending => {
-                self.pending.insert(id, actor);
-                Ok(Sent::Pending(id))
+                self.pending.insert(request.id, by.actor.person.id.0);
+                Ok(Sent::Pending(request.id))
             }
         }
     }
@@ -341,45 +371,28 @@ impl TicketDesk {
         }
         Ok(codes)
     }
+}
 
-    fn command_id(&self, by: &Principal, key: &str) -> CommandId {
-        let subject = by.subject.0.to_string();
-        let mut hash = Sha256::new_with_prefix(b"medreq command id\0");
-        for part in [self.issuer.as_str(), &by.client_id, &subject, key] {
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part);
+/// What makes a retry the same request.
+struct Request {
+    id: CommandId,
+    fingerprint: [u8; 32],
+}
+
+impl Request {
+    fn replay(&self, outcome: StoredOutcome) -> Result<Sent, SubmitError> {
+        match outcome.body_hash == self.fingerprint {
+            true => Ok(Sent::Done { outcome, replayed: true }),
+            false => Err(SubmitError::KeyReused),
         }
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash.finalize()[..16]);
-        CommandId(Uuid::new_v8(bytes))
     }
 }
 
-/// Tells a retry from another command under the same key; the expected version is no part of it.
-fn body_hash(ticket: Option<TicketId>, command: &Command) -> [u8; 32] {
-    let parsed = serde_json::to_vec(&(ticket, command)).expect("a command has string keys only");
-    Sha256::digest(parsed).into()
-}
-
-fn by_words(visibility: Visibility, text: &str) -> TicketQuery {
-    TicketQuery {
-        visibility,
-        statuses: vec![],
-        kinds: vec![],
-        priorities: vec![],
-        wards: vec![],
-        cabinets: vec![],
-        pharmacies: vec![],
-        assignee: None,
-        requester: None,
-        medications: vec![],
-        text: Some(text.to_owned()),
-        identifier: None,
-        overdue_at: None,
-        from: None,
-        to: None,
-        sort: TicketSort::default(),
-        limit: 200,
-        after: None,
+/// Lets a form wait that a rule refuses: only its shape comes before the answer that the key may have.
+fn well_shaped<T>(formed: Result<T, Misfit>) -> Result<Result<T, Refusal>, DeskError> {
+    match formed {
+        Ok(form) => Ok(Ok(form)),
+        Err(Misfit::Rule(refusal)) => Ok(Err(refusal)),
+        Err(shape) => Err(shape.into()),
     }
 }

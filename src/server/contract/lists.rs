@@ -307,3 +307,16 @@ pub(crate) async fn counts_are_of_open_tickets(ports: Ports) {
     let uti = Visibility { wards: [super::code("UTI")].into_iter().collect(), pharmacies: Reach::none() };
     assert_eq!(ports.tickets.counts(uti).await.unwrap(), [(Status::Claimed, 1)].into());
 }
+
+pub(crate) async fn a_number_is_of_one_ticket(ports: Ports) {
+    ports.open_hospital().await;
+    let creates = (0..12).map(|n| ports.done(creation(&n.to_string(), supply("UTI", "SORO-09"))));
+    for ticket in join_all(creates).await {
+        assert_eq!(ports.tickets.id_by_number(&ticket.number).await.unwrap(), Some(ticket.id));
+        let beginning = &ticket.number[..ticket.number.len() - 1];
+        assert_eq!(ports.tickets.id_by_number(beginning).await.unwrap(), None, "{beginning}");
+    }
+    for nothing in ["", "1", "UTI", "%", "CM-1"] {
+        assert_eq!(ports.tickets.id_by_number(nothing).await.unwrap(), None, "{nothing:?}");
+    }
+}

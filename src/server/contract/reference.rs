@@ -86,3 +86,29 @@ pub(crate) async fn medications_are_found_by_words_and_scans(ports: Ports) {
     assert_eq!(ports.reference.medication(&code("DIPIRONA-500")).await.unwrap(), Some(unreviewed));
     assert_eq!(ports.reference.all_medications().await.unwrap().len(), 5);
 }
+
+pub(crate) async fn a_box_is_found_by_its_whole_code(ports: Ports) {
+    ports.open_hospital().await;
+    let boxed = |name: &str, codes: &[&str]| {
+        let mut item = medication(name);
+        item.scan_codes = codes.iter().map(|&code| code.to_owned()).collect();
+        item
+    };
+    // More boxes with the same beginning than a search would list.
+    let mut medications: Vec<_> = (0..250).map(|n| boxed(&format!("A-{n}"), &[&format!("0409189001{n}")])).collect();
+    medications.push(boxed("HEPARINA", &["0409-1890-01", "07891234567895"]));
+    medications.push(boxed("SORO-09", &["int 7", "07891234567895"]));
+    let change = ReferenceChanges { medications, ..ReferenceChanges::default() };
+    ports.reference.change_reference(change).await.unwrap();
+
+    let find = async |codes: &[&str]| {
+        let codes: Vec<String> = codes.iter().map(|&code| code.to_owned()).collect();
+        let found = ports.reference.by_scan_codes(&codes).await.unwrap();
+        found.into_iter().map(|item| item.code.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(find(&["0409189001"]).await, ["HEPARINA"]);
+    assert_eq!(find(&["0409-1890-01", "07891234567895"]).await, ["HEPARINA", "SORO-09"]);
+    assert_eq!(find(&["none", "INT7"]).await, ["SORO-09"]);
+    assert_eq!(find(&[]).await, [""; 0]);
+    assert_eq!(find(&["", "HEPARINA", "040918900", "\""]).await, [""; 0]);
+}

@@ -68,8 +68,8 @@ macro_rules! command {
             LaxJson(body): LaxJson<$body>,
         ) -> Result<Response, ApiError> {
             let parse: fn($body) -> Result<Command, ApiError> = $parse;
-            let command = parse(body)?;
-            Ok(answer(&state, state.desk().send(&by, &id, command, &sending).await?))
+            let command = parse(body.clone())?;
+            Ok(answer(&state, state.desk().send(&by, &id, &body, command, &sending).await?))
         }
     };
 }

@@ -17,6 +17,12 @@ use crate::server::auth::{AuthError, Principal, Scope, throttle::Source};
 /// Longest time that a body may take to arrive.
 pub(super) const BODY_WITHIN: Duration = Duration::from_secs(30);
 
+/// Longest form, in bytes. Anybody may send one: it is read no further and waited for no longer than a form needs.
+const FORM_MAX_BYTES: usize = 16 * 1_024;
+
+/// Longest time that a form may take to arrive.
+const FORM_WITHIN: Duration = Duration::from_secs(5);
+
 /// A body that is too large is read on and thrown away up to this size, so that its sender lives to read the answer.
 const DRAIN_MAX_BYTES: usize = 64 * 1_024 * 1_024;
 
@@ -110,7 +116,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Reads a body of at most [`BODY_MAX_BYTES`], however slow its sender would like to be.
 pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
-    tokio::time::timeout(BODY_WITHIN, collect(body)).await.map_err(|_| ApiError::BodyTooSlow)?
+    tokio::time::timeout(BODY_WITHIN, collect(body, BODY_MAX_BYTES, DRAIN_MAX_BYTES))
+        .await
+        .map_err(|_| ApiError::BodyTooSlow)?
 }
 
 /// Reads a body that nobody wants, so that its sender lives to read the answer.
@@ -119,19 +127,26 @@ pub(super) async fn drain(body: Body) {
     let _ = read(body).await;
 }
 
-async fn collect(body: Body) -> Result<Vec<u8>, ApiError> {
+/// Reads the form of somebody who is not known.
+pub(super) async fn read_form(body: Body) -> Result<Vec<u8>, ApiError> {
+    let form = tokio::time::timeout(FORM_WITHIN, collect(body, FORM_MAX_BYTES, FORM_MAX_BYTES));
+    form.await.map_err(|_| ApiError::BodyTooSlow)?
+}
+
+/// A body of at most `max` bytes; a larger one is thrown away up to `drain`.
+async fn collect(body: Body, max: usize, drain: usize) -> Result<Vec<u8>, ApiError> {
     let mut stream = body.into_data_stream();
     let (mut bytes, mut seen) = (Vec::new(), 0_usize);
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| ApiError::bad_request("incomplete_body", "", "the body broke off"))?;
         seen = seen.saturating_add(chunk.len());
-        if seen <= BODY_MAX_BYTES {
+        if seen <= max {
             bytes.extend_from_slice(&chunk);
-        } else if seen > DRAIN_MAX_BYTES {
+        } else if seen > drain {
             break;
         }
     }
-    if seen <= BODY_MAX_BYTES { Ok(bytes) } else { Err(ApiError::BodyTooLarge) }
+    if seen <= max { Ok(bytes) } else { Err(ApiError::BodyTooLarge) }
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {

@@ -1,6 +1,10 @@
 //! The gate: what an operation's documentation asks of a token is asked here, before any extractor runs. It lets nothing else pass.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -9,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::{
     AppState,
@@ -16,12 +21,21 @@ use super::{
     extract::{Caller, Peer},
     live::Session,
     openapi,
+    peers::Places,
     rate::Rate,
 };
 use crate::{
     api::ON_BEHALF_OF,
     server::auth::{AuthError, Principal, Scope},
 };
+
+/// Requests of strangers that are worked on at the same time: a share of all places, so that known callers always find one.
+const OPEN_AT_ONCE: usize = 64;
+
+/// The same of one address, so that no stranger takes the share of all.
+const OPEN_OF_ONE: usize = 16;
+
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What an operation asks of its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +50,47 @@ enum Access {
 
 /// The operations with what they ask, read from their documentation.
 pub(super) struct Guard {
-    access: HashMap<(String, Method), Access>,
+    access: HashMap<String, HashMap<Method, Access>>,
     strangers: Rate,
+    open: Semaphore,
+    held: Places,
     state: AppState,
 }
 
 impl Guard {
     /// Reads the document.
     pub(super) fn new(document: &Value, state: AppState) -> Self {
-        let operations = openapi::operations(document);
-        let access = operations.map(|(path, method, operation)| ((path.to_owned(), method), access_of(operation)));
-        Self { access: access.collect(), strangers: Rate::default(), state }
+        let mut access = HashMap::<String, HashMap<Method, Access>>::new();
+        for (path, method, operation) in openapi::operations(document) {
+            access.entry(path.to_owned()).or_default().insert(method, access_of(operation));
+        }
+        let (open, held) = (Semaphore::new(OPEN_AT_ONCE), Places::default());
+        Self { access, strangers: Rate::default(), open, held, state }
     }
 
     fn of(&self, request: &Request) -> Option<&Access> {
-        let path = request.extensions().get::<MatchedPath>()?.as_str().to_owned();
+        let path = request.extensions().get::<MatchedPath>()?.as_str();
+        // What is no operation is a page, for anybody.
+        let Some(methods) = self.access.get(path) else { return Some(&Access::Open) };
         // A HEAD is answered by the handler of GET.
-        let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
-        self.access.get(&(path, method))
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        methods.get(method)
+    }
+
+    /// Lets a stranger in for the time of their answer, within their share of the places and of the time.
+    async fn admit_stranger(&self, request: Request, next: Next) -> Response {
+        // Whoever watches over the server must not be held back by those it is to be warned of.
+        if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
+            return next.run(request).await;
+        }
+        let source = Peer::of(request.extensions()).source();
+        let busy = |client, retry_after| ApiError::Busy { client, retry_after }.into_response();
+        if let Err(retry_after) = self.strangers.take(source, Instant::now()) {
+            return busy(true, retry_after);
+        }
+        let Some(_own) = self.held.take(source, OPEN_OF_ONE) else { return busy(true, AGAIN_AFTER) };
+        let Ok(_place) = self.open.try_acquire() else { return busy(false, AGAIN_AFTER) };
+        next.run(request).await
     }
 }
 
@@ -72,13 +109,7 @@ fn access_of(operation: &Value) -> Access {
 pub(super) async fn authenticate(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let admitted = match guard.of(&request) {
         None => return next.run(request).await,
-        Some(Access::Open) => {
-            let address = Peer::of(request.extensions()).0;
-            return match guard.strangers.take(address, Instant::now()) {
-                Ok(()) => next.run(request).await,
-                Err(retry_after) => ApiError::Busy { client: true, retry_after }.into_response(),
-            };
-        }
+        Some(Access::Open) => return guard.admit_stranger(request, next).await,
         Some(Access::Scopes(scopes)) => admit(&guard.state, request.headers(), scopes).await,
         Some(Access::Stream(scopes)) => match by_ticket(&guard.state, &request) {
             None => admit(&guard.state, request.headers(), scopes).await,

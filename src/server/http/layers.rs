@@ -16,7 +16,7 @@ use axum::{
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{AppState, error::ApiError, request_id};
+use super::{AppState, error::ApiError, peers, request_id};
 
 /// Requests that are worked on at the same time; streams count only until they begin.
 const AT_ONCE: usize = 512;
@@ -41,6 +41,7 @@ pub(super) fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppStat
         .layer(middleware::from_fn(add_headers))
         .layer(middleware::from_fn_with_state(state.clone(), log))
         .layer(middleware::from_fn(request_id::assign))
+        .layer(middleware::from_fn_with_state(state.clone(), peers::look_behind_proxies))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -82,18 +83,30 @@ async fn log(State(state): State<AppState>, request: Request, next: Next) -> Res
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
     let (elapsed, status) = (began.elapsed(), response.status().as_u16());
-    state.metrics().answered(method_label(&method), &route, status, elapsed);
+    let method = method_label(&method);
+    state.metrics().answered(method, &route, status, elapsed);
     let elapsed_ms = elapsed.as_millis();
-    tracing::info!(http.method = %method, http.route = %route, http.status = status, elapsed_ms, "answered");
+    tracing::info!(http.method = method, http.route = %route, http.status = status, elapsed_ms, "answered");
     response
 }
 
-/// Anybody can make up methods: they must not make up labels.
+/// Anybody can make up methods: they must make up neither labels nor text in the log.
 fn method_label(method: &Method) -> &str {
     match *method {
         Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
             method.as_str()
         }
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_up_method_is_neither_counted_nor_logged_by_name() {
+        assert_eq!(method_label(&Method::PATCH), "PATCH");
+        assert_eq!(Method::from_bytes(b"PASSWORD").as_ref().map(method_label).ok(), Some("other"));
     }
 }

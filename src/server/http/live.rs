@@ -8,6 +8,7 @@ use axum::{
     response::sse::Event,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::FutureExt as _;
 use tokio::{
     sync::{broadcast, watch},
     time::{Interval, MissedTickBehavior, interval_at},
@@ -165,6 +166,10 @@ impl Live {
             return Some(first);
         }
         loop {
+            // Before anything is told: a reader with a long backlog, or one that paused, must not get the log after they lost the right to it.
+            if self.recheck.tick().now_or_never().is_some() {
+                self.still_allowed().await?;
+            }
             while let Some(event) = self.ready.pop_front() {
                 self.position.seq = event.position.seq;
                 if self.may_tell(&event) {

@@ -22,6 +22,7 @@ mod metrics;
 mod oauth2;
 mod openapi;
 mod operations;
+mod peers;
 mod rate;
 mod reference;
 mod replies;
@@ -29,6 +30,7 @@ mod request_id;
 mod serve;
 mod setup;
 mod setup_page;
+mod stall;
 mod tickets;
 
 #[cfg(test)]
@@ -38,7 +40,7 @@ mod reference_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::{ops::Deref, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, ops::Deref, path::PathBuf, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -81,6 +83,8 @@ pub struct Services {
     pub catalog: Arc<CatalogStore>,
     /// Where uploads may be spooled.
     pub data_dir: PathBuf,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Becomes true when the server stops: streams end then.
     pub shutdown: watch::Receiver<bool>,
 }

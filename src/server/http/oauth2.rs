@@ -13,15 +13,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     AppState,
     error::ApiError,
-    extract::{Peer, read},
+    extract::{Peer, read_form},
 };
 use crate::{
     api::accounts::{TokenAnswer, TokenProblem},
     server::auth::grants::{Issued, TokenError, TokenRequest},
 };
-
-/// Longest token request, in bytes.
-const FORM_MAX_BYTES: usize = 16 * 1_024;
 
 /// Every route of this file.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -83,9 +80,9 @@ fn public(document: Value) -> Response {
     )
 )]
 pub(super) async fn token(State(state): State<AppState>, peer: Peer, headers: HeaderMap, body: Body) -> Response {
-    let body = match read(body).await {
-        Ok(body) if body.len() <= FORM_MAX_BYTES => body,
-        Ok(_) | Err(ApiError::BodyTooLarge) => {
+    let body = match read_form(body).await {
+        Ok(body) => body,
+        Err(ApiError::BodyTooLarge) => {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large");
         }
         Err(error) => return error.into_response(),

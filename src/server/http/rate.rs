@@ -1,12 +1,13 @@
 //! How often somebody who is not known may ask: a bucket of tokens for each address. Known clients are bounded by concurrency instead.
 
 use std::{
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use moka::sync::Cache;
+
+use crate::server::auth::throttle::Source;
 
 /// Requests at once, after a quiet time.
 const BURST: f64 = 200.0;
@@ -22,7 +23,7 @@ struct Bucket {
 }
 
 /// The buckets of one node; an address that is quiet long enough to have a full one is forgotten.
-pub(super) struct Rate(Cache<IpAddr, Arc<Mutex<Bucket>>>);
+pub(super) struct Rate(Cache<Source, Arc<Mutex<Bucket>>>);
 
 impl Default for Rate {
     fn default() -> Self {
@@ -36,8 +37,8 @@ impl Rate {
     ///
     /// # Errors
     /// The time to wait.
-    pub(super) fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let bucket = self.0.get_with(address, || Arc::new(Mutex::new(Bucket { tokens: BURST, at: now })));
+    pub(super) fn take(&self, source: Source, now: Instant) -> Result<(), Duration> {
+        let bucket = self.0.get_with(source, || Arc::new(Mutex::new(Bucket { tokens: BURST, at: now })));
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let gained = now.saturating_duration_since(bucket.at).as_secs_f64() * PER_SECOND;
         bucket.tokens = (bucket.tokens + gained).min(BURST);
@@ -52,12 +53,14 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
     fn a_burst_passes_then_a_trickle_and_nobody_else_is_held_back() {
         let (rate, start) = (Rate::default(), Instant::now());
-        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|address| Source::from(IpAddr::from(address)));
         let passed = (0..300).filter(|_| rate.take(one, start).is_ok()).count();
         assert_eq!(passed, 200);
         assert!(rate.take(other, start).is_ok());

@@ -1,6 +1,11 @@
 //! The connection loop: accepts, bounds, and ends in good order. It must never wait for a slow or endless client without a deadline.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -15,10 +20,25 @@ use tokio::{
 };
 use tower::Layer as _;
 
-use super::{AppState, extract::Peer, router};
+use super::{
+    AppState,
+    extract::Peer,
+    peers::{Place, Places},
+    router,
+    stall::WriteDeadline,
+};
 
 /// Connections at once; further ones wait in the listener's queue.
 const CONNECTIONS: usize = 4_096;
+
+/// Connections of one address at once; further ones are closed, or one machine could take them all.
+const CONNECTIONS_OF_ONE: usize = 256;
+
+/// The same of a trusted proxy and of this machine: many people may sit behind it.
+const CONNECTIONS_OF_A_PROXY: usize = 2_048;
+
+/// How long a client may leave an answer unread.
+const READS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a client may take to send a request's headers: a slow one must not hold a place for ever.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
@@ -31,7 +51,9 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers requests until `stop` turns true, then lets those under way end, for ten seconds at most.
 pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Receiver<bool>) {
+    let trusted = state.trusted_proxies.clone();
     let router = router(state);
+    let held = Places::default();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let open = GracefulShutdown::new();
     let mut server = http1::Builder::new();
@@ -43,7 +65,13 @@ pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Rece
             _ = stop.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
-            Ok((stream, peer, place)) => answer(&server, &open, &router, stream, peer, place),
+            Ok((stream, peer, place)) => {
+                let peer = peer.ip().to_canonical();
+                // Dropped where it has too many: that closes it.
+                if let Some(own) = held.take(peer.into(), connections_of(peer, &trusted)) {
+                    answer(&server, &open, &router, stream, peer, (place, own));
+                }
+            }
             Err(error) => wait_out(&error).await,
         }
     }
@@ -51,6 +79,10 @@ pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Rece
     if tokio::time::timeout(DRAIN_WITHIN, open.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way at the deadline");
     }
+}
+
+fn connections_of(peer: IpAddr, trusted: &[IpAddr]) -> usize {
+    if peer.is_loopback() || trusted.contains(&peer) { CONNECTIONS_OF_A_PROXY } else { CONNECTIONS_OF_ONE }
 }
 
 async fn accept(
@@ -67,19 +99,20 @@ fn answer(
     open: &GracefulShutdown,
     router: &Router,
     stream: TcpStream,
-    peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    peer: IpAddr,
+    places: (OwnedSemaphorePermit, Place),
 ) {
     // Answers are small and awaited: none may wait for the next. Where it cannot be set the answers are only later.
     let _ = stream.set_nodelay(true);
-    let service = Extension(Peer(peer.ip().to_canonical())).layer(router.clone());
+    let service = Extension(Peer(peer)).layer(router.clone());
+    let stream = WriteDeadline::new(stream, READS_WITHIN);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let connection = open.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
         }
-        drop(place);
+        drop(places);
     });
 }
 

@@ -11,12 +11,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     AppState,
-    extract::{Path, read},
+    error::ApiError,
+    extract::{Path, read_form},
     setup_page::{self, Language, Wrong},
 };
 use crate::server::auth::{accounts::AccountError, bootstrap::FirstAdmin};
-
-const FORM_MAX_BYTES: usize = 8 * 1_024;
 
 /// The page's route; it is for people and stands in no API document.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -44,9 +43,11 @@ pub(super) async fn submit(
     if !same_origin(&headers) {
         return page(StatusCode::FORBIDDEN, setup_page::spent(language));
     }
-    let form = match read(body).await {
-        Ok(body) if body.len() <= FORM_MAX_BYTES => Form::read(&body),
-        Ok(_) => return page(StatusCode::PAYLOAD_TOO_LARGE, setup_page::form(language, Some(Wrong::Password), "", "")),
+    let form = match read_form(body).await {
+        Ok(body) => Form::read(&body),
+        Err(ApiError::BodyTooLarge) => {
+            return page(StatusCode::PAYLOAD_TOO_LARGE, setup_page::form(language, Some(Wrong::Password), "", ""));
+        }
         Err(error) => return error.into_response(),
     };
     let again = |wrong| {

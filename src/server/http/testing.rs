@@ -111,6 +111,7 @@ impl TestApp {
             identity: ports.identity,
             catalog: Arc::new(CatalogStore::open(dir.path()).unwrap()),
             data_dir: dir.path().to_owned(),
+            trusted_proxies: vec![IpAddr::from([10, 0, 0, 1])],
             shutdown,
         });
         let router = router(state.clone());

@@ -30,11 +30,7 @@ use crate::{
         ticket::{self, Version},
     },
     server::{
-        app::{
-            event_view,
-            ticket_forms::{self, Form},
-            tickets::Sent,
-        },
+        app::{event_view, ticket_forms::Form, tickets::Sent},
         ports::{CommandId, Outcome, StoredOutcome},
     },
 };
@@ -64,7 +60,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         )),
         (status = 202, description = "Durable, not decided yet: ask at Location", headers(("Location" = String), ("Retry-After" = String))),
         (status = 404, description = "The destination is not in your places", body = Problem),
-        (status = 409, description = "`duplicate_open_request`, `identifier_taken`", body = Problem),
+        (status = 409, description = "`duplicate_open_request`, `identifier_taken`, `ambiguous_code`", body = Problem),
         (status = 422, description = "A rule refuses, or the key was used for another request", body = Problem),
     )
 )]
@@ -74,8 +70,7 @@ async fn create(
     Write(sending): Write,
     Json(new): Json<NewTicket>,
 ) -> Result<Response, ApiError> {
-    let asked = ticket_forms::asked(new)?;
-    Ok(answer(&state, state.desk().create(&by, asked, &sending).await?))
+    Ok(answer(&state, state.desk().create(&by, new, &sending).await?))
 }
 
 /// Lists the tickets that you may see, those with the least time left first.
@@ -142,7 +137,7 @@ async fn read(
         (status = 200, description = "Changed", body = Ticket, headers(("ETag" = String, description = "Its version, quoted"))),
         (status = 202, description = "Durable, not decided yet: ask at Location", headers(("Location" = String), ("Retry-After" = String))),
         (status = 404, description = "No such ticket, or none that you may see", body = Problem),
-        (status = 409, description = "`invalid_transition`, `duplicate_open_request`", body = Problem),
+        (status = 409, description = "`invalid_transition`, `duplicate_open_request`, `ambiguous_code`", body = Problem),
         (status = 412, description = "`stale_version` with `current_version` and `changes`", body = Problem),
         (status = 422, description = "A rule refuses, or the key was used for another request", body = Problem),
         (status = 428, description = "If-Match is missing", body = Problem),
@@ -155,7 +150,6 @@ async fn amend(
     Write(sending): Write,
     Json(patch): Json<TicketPatch>,
 ) -> Result<Response, ApiError> {
-    let patch = ticket_forms::patch(patch)?;
     Ok(answer(&state, state.desk().amend(&by, &id, patch, &sending).await?))
 }
 
@@ -188,8 +182,9 @@ async fn withdraw(
     Write(sending): Write,
     Query(parameters): Query<WithdrawParameters>,
 ) -> Result<Response, ApiError> {
-    let command = CancelRequest { reason: parameters.reason, note: None }.into_command()?;
-    Ok(answer(&state, state.desk().send(&by, &id, command, &sending).await?))
+    let body = CancelRequest { reason: parameters.reason, note: None };
+    let command = body.clone().into_command()?;
+    Ok(answer(&state, state.desk().send(&by, &id, &body, command, &sending).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -184,8 +184,11 @@ pub trait IdentityStore: Send + Sync {
     async fn audit(&self, entry: AuditEntry) -> StoreResult<()>;
     /// A page of the audit log, newest first.
     async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>>;
-    /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `site_name`, `time_zone`.
+    /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `profile`.
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String>;
+
+    /// Sets a setting, whatever it was.
+    async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()>;
     /// A setting that was fixed before.
     async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
 }

@@ -29,7 +29,7 @@ pub struct CommandId(pub Uuid);
 pub struct Submission {
     /// Its identity.
     pub command_id: CommandId,
-    /// SHA-256 of the parsed command, its ticket and the identity: tells a retry from another command under the same key.
+    /// Salted hash of the request as it was read: tells a retry from another request under the same key.
     pub body_hash: [u8; 32],
     /// The ticket; for a create the id that it will get.
     pub ticket: TicketId,

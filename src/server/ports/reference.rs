@@ -201,6 +201,8 @@ pub trait ReferenceStore: Send + Sync {
     async fn cabinet(&self, code: &CabinetCode) -> StoreResult<Option<(Cabinet, Vec<ParLevel>)>>;
     /// One medication.
     async fn medication(&self, code: &MedicationCode) -> StoreResult<Option<Medication>>;
+    /// The medications with any of these codes on a box, each once, by code; blanks, hyphens and case of a code do not matter.
+    async fn by_scan_codes(&self, codes: &[String]) -> StoreResult<Vec<Medication>>;
     /// A page of medications, by code.
     async fn medications(&self, query: MedicationQuery) -> StoreResult<Page<Medication>>;
     /// Every medication that was adopted from a grouping, by group key: lets `adopt` and imports find what exists.

@@ -111,6 +111,9 @@ pub trait TicketStore: Send + Sync {
     /// One ticket.
     async fn ticket(&self, id: TicketId) -> StoreResult<Option<Ticket>>;
 
+    /// The ticket with exactly this number, in upper case, whoever may see it.
+    async fn id_by_number(&self, number: &str) -> StoreResult<Option<TicketId>>;
+
     /// A page of tickets. A malformed `after` is [`StoreError::Missing`](super::StoreError::Missing) with what `cursor`.
     async fn tickets(&self, query: TicketQuery) -> StoreResult<Page<Ticket>>;
 

@@ -18,6 +18,22 @@ pub(super) fn find(conn: &Connection, code: &MedicationCode) -> StoreResult<Opti
     one_body(conn, "SELECT body FROM medications WHERE code = ?1", code.as_str())
 }
 
+/// Those with any of the codes on a box, each once, by code.
+pub(super) fn by_scan_codes(conn: &Connection, codes: &[String]) -> StoreResult<Vec<Medication>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT body FROM medications WHERE code IN (
+             SELECT medication FROM scan_codes WHERE code IN (SELECT value FROM json_each(?1))
+         ) ORDER BY code",
+    )?;
+    let codes: Vec<String> = codes.iter().map(|code| scanned(code)).collect();
+    let mut rows = statement.query([serde_json::to_string(&codes)?])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(serde_json::from_str(&row.get::<_, String>(0)?)?);
+    }
+    Ok(found)
+}
+
 /// Writes one, with all that it is found by.
 pub(super) fn put(conn: &Connection, medication: &Medication) -> StoreResult<()> {
     let code = medication.code.as_str();

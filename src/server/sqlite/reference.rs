@@ -46,6 +46,11 @@ impl ReferenceStore for SqliteStore {
         self.readers.read(move |conn| medications::find(conn, &code)).await
     }
 
+    async fn by_scan_codes(&self, codes: &[String]) -> StoreResult<Vec<Medication>> {
+        let codes = codes.to_owned();
+        self.readers.read(move |conn| medications::by_scan_codes(conn, &codes)).await
+    }
+
     async fn medications(&self, query: MedicationQuery) -> StoreResult<Page<Medication>> {
         self.readers.read(move |conn| medications::list(conn, &query)).await
     }

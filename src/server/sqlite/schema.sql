@@ -8,7 +8,7 @@ CREATE TABLE tickets (
     row        INTEGER PRIMARY KEY,
     id         TEXT NOT NULL UNIQUE,
     command_id TEXT NOT NULL UNIQUE,
-    number     TEXT NOT NULL,
+    number     TEXT NOT NULL UNIQUE,
     version    INTEGER NOT NULL,
     kind       TEXT NOT NULL,
     status     TEXT NOT NULL,

@@ -4,9 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
-use super::{DATABASE_FILE, SqliteStore, error::unreadable, events, identity, list, open::tune, rows};
+use super::{
+    DATABASE_FILE, SqliteStore, convert::to_uuid, error::unreadable, events, identity, list, open::tune, rows,
+};
 use crate::{
     domain::{
         reason::Status,
@@ -19,6 +21,11 @@ use crate::{
 impl TicketStore for SqliteStore {
     async fn ticket(&self, id: TicketId) -> StoreResult<Option<Ticket>> {
         self.readers.read(move |conn| Ok(rows::load(conn, id)?.map(|stored| stored.ticket))).await
+    }
+
+    async fn id_by_number(&self, number: &str) -> StoreResult<Option<TicketId>> {
+        let number = number.to_owned();
+        self.readers.read(move |conn| id_by_number(conn, &number)).await
     }
 
     async fn tickets(&self, query: TicketQuery) -> StoreResult<Page<Ticket>> {
@@ -75,6 +82,12 @@ fn erased(id: TicketId) -> AuditEntry {
         subject: Some(id.to_string()),
         detail: serde_json::Value::Null,
     }
+}
+
+fn id_by_number(conn: &Connection, number: &str) -> StoreResult<Option<TicketId>> {
+    let mut statement = conn.prepare_cached("SELECT id FROM tickets WHERE number = ?1")?;
+    let id: Option<String> = statement.query_row([number], |row| row.get(0)).optional()?;
+    Ok(id.map(|id| to_uuid(&id)).transpose()?.map(TicketId))
 }
 
 fn counts(conn: &Connection, visibility: &Visibility) -> StoreResult<BTreeMap<Status, u64>> {

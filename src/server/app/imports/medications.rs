@@ -187,7 +187,7 @@ fn product(text: &str) -> Result<ProductRef, String> {
 
 fn pack(text: &str) -> Result<wire::Pack, String> {
     let (unit, factor) = text.split_once('=').ok_or_else(|| format!("packs: {text:?} is no pack such as box=25"))?;
-    let factor = factor.trim().parse().map_err(|why| format!("packs: {text:?}: {why}"))?;
+    let factor = super::places::quantity("packs", factor)?;
     Ok(wire::Pack { unit: unit.trim().to_owned(), factor })
 }
 

@@ -7,8 +7,8 @@
 //! | cabinets | `code`, `name`, `ward`, `active` |
 //! | par levels | `cabinet`, `medication`, `min`, `max` |
 //!
-//! `satellite`, `hours` and `active` may be left out; `active` is true where its cell is empty. Quantities are digits with at
-//! most one `.`, in the unit of issue. Codes of other lists must exist already.
+//! `satellite`, `hours` and `active` may be left out; `active` is true where its cell is empty. Quantities are in the
+//! unit of issue, with `.` or `,` before decimals; `1.000`, which can be read in two ways, is refused. Codes of other lists must exist already.
 
 use super::{
     ImportError, Known, Tally,
@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     api::places,
-    domain::code::{CabinetCode, PharmacyCode, WardCode},
+    domain::{
+        code::{CabinetCode, PharmacyCode, WardCode},
+        quantity::Quantity,
+    },
     server::{
         app::checks,
         ports::{Cabinet, ParLevel, Pharmacy, ReferenceChanges, Ward},
@@ -109,8 +112,8 @@ fn par_level(row: &Row<'_>, known: &Known) -> Result<(CabinetCode, ParLevel), St
     exists("cabinet", cabinet.as_str(), known.cabinets.contains_key(&cabinet))?;
     let level = checks::par_level(places::ParLevel {
         medication: row.needed("medication").to_owned(),
-        min: checks::code("min", row.needed("min")).map_err(said)?,
-        max: checks::code("max", row.needed("max")).map_err(said)?,
+        min: quantity("min", row.needed("min"))?,
+        max: quantity("max", row.needed("max"))?,
     })
     .map_err(said)?;
     exists("medication", level.medication.as_str(), known.medications.contains_key(&level.medication))?;
@@ -119,6 +122,11 @@ fn par_level(row: &Row<'_>, known: &Known) -> Result<(CabinetCode, ParLevel), St
 
 fn exists(what: &str, code: &str, there: bool) -> Result<(), String> {
     if there { Ok(()) } else { Err(format!("{what}: there is no {what} {code:?}; import it first")) }
+}
+
+/// A quantity as people keep it in lists.
+pub(super) fn quantity(column: &str, cell: &str) -> Result<Quantity, String> {
+    Quantity::parse_listed(cell).map_err(|why| format!("{column}: {why}"))
 }
 
 /// A finding as a report tells it.

@@ -8,7 +8,14 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{command, made};
-use crate::{domain::reason::Role, server::http::testing::TestApp};
+use crate::{
+    domain::reason::Role,
+    server::{
+        auth::{accounts::Editor, users::UserPatch},
+        contract,
+        http::testing::TestApp,
+    },
+};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -101,10 +108,41 @@ async fn a_stream_ends_when_its_reader_may_see_something_else() {
     app.add_user("eva", Role::Nurse, &["UTI"], &[]).await;
     let mut stream = Stream::open(&app, "eva", "/v1/events", &[]).await;
     stream.frame().await.unwrap();
-    let patch = crate::server::auth::users::UserPatch { disabled: Some(true), ..Default::default() };
-    let editor = crate::server::auth::accounts::Editor::on_server();
-    app.state.auth.patch_user("eva", patch, &editor).await.unwrap();
+    let patch = UserPatch { disabled: Some(true), ..Default::default() };
+    app.state.auth.patch_user("eva", patch, &Editor::on_server()).await.unwrap();
     assert_eq!(stream.frame().await, None);
+}
+
+/// More than one page of the log, told of `UTI`.
+async fn backlog(app: &TestApp) {
+    let ticket = made(app, "MIDAZ-5").await;
+    let path = format!("/v1/tickets/{}/comment", ticket["id"].as_str().unwrap());
+    for index in 0..40 {
+        let key = format!("comment-{index}");
+        let comment = json!({ "text": "still waiting" });
+        app.call("ana", "POST", &path, &[("idempotency-key", &key)], comment).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_backlog_is_not_told_to_whom_has_lost_the_right_to_it() {
+    let mut app = TestApp::new().await;
+    let mut live = Stream::open(&app, "ana", "/v1/events", &[]).await;
+    let (_, start, _) = live.frame().await.unwrap();
+    backlog(&app).await;
+    let disabled = UserPatch { disabled: Some(true), ..Default::default() };
+    let moved = UserPatch { wards: Some([contract::code("CM")].into()), ..Default::default() };
+    for (name, patch) in [("eva", disabled), ("ines", moved)] {
+        app.add_user(name, Role::Nurse, &["UTI"], &[]).await;
+        let mut stream = Stream::open(&app, name, &format!("/v1/events?last_event_id={start}"), &[]).await;
+        stream.frame().await.unwrap();
+        assert_eq!(stream.frame().await.unwrap().0, "created");
+        let mut later = Stream::open(&app, name, "/v1/events", &[]).await;
+        app.state.auth.patch_user(name, patch, &Editor::on_server()).await.unwrap();
+        // They read nothing until a stream that began later has ended for the same reason.
+        while later.frame().await.is_some() {}
+        assert_eq!(stream.frame().await, None, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{command, create, made, refill};
+use super::{boxed, command, create, made, refill};
 use crate::server::http::testing::TestApp;
 
 async fn ids(app: &TestApp, who: &str, query: &str) -> Vec<String> {
@@ -107,12 +107,42 @@ async fn a_ticket_is_read_by_id_or_number_and_not_twice() {
 #[tokio::test]
 async fn a_box_can_be_scanned_in_place_of_the_code() {
     let app = TestApp::new().await;
-    let mut item = app.state.reference.medication(&"HEPARINA".parse().unwrap()).await.unwrap().unwrap();
-    item.scan_codes = vec!["00312345678906".to_owned()];
-    let changes = crate::server::ports::ReferenceChanges { medications: vec![item], ..Default::default() };
-    app.state.reference.change_reference(changes).await.unwrap();
+    boxed(&app, "HEPARINA", &["00312345678906"], true).await;
     let mut body = refill("HEPARINA");
     body["lines"][0]["medication"] = json!("(01)00312345678906(17)300131(10)L42");
     let ticket = create(&app, "ana", "k", body).await.expect(201);
     assert_eq!(ticket["lines"][0]["medication"], "HEPARINA");
+}
+
+#[tokio::test]
+async fn a_scanned_code_means_the_same_to_a_reader_and_to_a_request() {
+    let app = TestApp::new().await;
+    let scan = "00312345678906";
+    let means = async || app.get("ana", &format!("/v1/medications/{scan}")).await;
+    // An item that another replaced keeps its boxes, and stands in nobody's way.
+    boxed(&app, "HEPARINA", &[scan], false).await;
+    boxed(&app, "SORO-09", &[scan], true).await;
+    assert_eq!(means().await.expect(200)["code"], "SORO-09");
+    let ticket = create(&app, "ana", "1", refill(scan)).await.expect(201);
+    assert_eq!(ticket["lines"][0]["medication"], "SORO-09");
+
+    boxed(&app, "HEPARINA", &[scan], true).await;
+    assert_eq!(means().await.refusal(), (409, "ambiguous_code"));
+    let ambiguous = create(&app, "ana", "2", refill(scan)).await;
+    assert_eq!(ambiguous.refusal(), (409, "ambiguous_code"));
+    assert_eq!(ambiguous.json["field"], "lines[0].medication");
+}
+
+#[tokio::test]
+async fn a_lot_is_as_long_as_the_workflow_allows() {
+    let app = TestApp::new().await;
+    let ticket = made(&app, "HEPARINA").await;
+    let ticket = command(&app, "paulo", "c", &ticket, "claim", json!({})).await.expect(200);
+    let lot = |length: usize| {
+        let line = json!({ "line": 1, "supplied": "10", "lot": "L".repeat(length), "expiry": "2099-01-31" });
+        json!({ "lines": [line] })
+    };
+    let long = command(&app, "paulo", "1", &ticket, "pick", lot(41)).await;
+    assert_eq!((long.refusal(), &long.json["field"]), ((400, "invalid_body"), &json!("lines[0].lot")));
+    command(&app, "paulo", "2", &ticket, "pick", lot(40)).await.expect(200);
 }

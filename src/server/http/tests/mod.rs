@@ -14,6 +14,7 @@ mod workflow;
 use serde_json::{Value, json};
 
 use super::testing::{Answer, TestApp};
+use crate::server::ports::ReferenceChanges;
 
 /// The body of a request for a medication.
 fn refill(medication: &str) -> Value {
@@ -38,4 +39,13 @@ async fn command(app: &TestApp, who: &str, key: &str, ticket: &Value, name: &str
     let path = format!("/v1/tickets/{}/{name}", ticket["id"].as_str().unwrap());
     let version = format!("\"{}\"", ticket["version"]);
     app.call(who, "POST", &path, &[("idempotency-key", key), ("if-match", &version)], body).await
+}
+
+/// Says which codes stand on a medication's boxes, and whether it can be asked for.
+async fn boxed(app: &TestApp, medication: &str, codes: &[&str], active: bool) {
+    let mut item = app.state.reference.medication(&medication.parse().unwrap()).await.unwrap().unwrap();
+    item.scan_codes = codes.iter().map(|&code| code.to_owned()).collect();
+    item.active = active;
+    let changes = ReferenceChanges { medications: vec![item], ..ReferenceChanges::default() };
+    app.state.reference.change_reference(changes).await.unwrap();
 }

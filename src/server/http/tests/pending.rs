@@ -68,6 +68,7 @@ async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
         identity: Arc::clone(identity),
         catalog: Arc::clone(catalog),
         data_dir: data_dir.clone(),
+        trusted_proxies: Vec::new(),
         shutdown: shutdown.clone(),
     }));
 

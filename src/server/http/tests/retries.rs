@@ -3,8 +3,11 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{command, create, made, refill};
-use crate::server::http::testing::TestApp;
+use super::{boxed, command, create, made, refill};
+use crate::{
+    domain::reason::Role,
+    server::{http::testing::TestApp, ports::ReferenceChanges},
+};
 
 #[tokio::test]
 async fn a_retry_gets_the_first_answer_byte_for_byte() {
@@ -106,4 +109,56 @@ async fn a_delivery_confirmed_from_two_tabs_moves_once() {
     assert_eq!(statuses, [200, 412]);
     let path = format!("/v1/tickets/{}", ticket["id"].as_str().unwrap());
     assert_eq!(app.get("ana", &path).await.expect(200)["lines"][0]["received"], "10");
+}
+
+#[tokio::test]
+async fn a_retry_does_not_see_that_a_box_or_a_cabinet_means_something_else_by_now() {
+    let app = TestApp::new().await;
+    let scan = "(01)00312345678906(17)300131(10)L42";
+    boxed(&app, "HEPARINA", &["00312345678906"], true).await;
+    let first = create(&app, "ana", "k", refill(scan)).await;
+    assert_eq!(first.json["lines"][0]["medication"], "HEPARINA", "{}", first.json);
+    let ticket = &first.json;
+    let patch = json!({ "lines": [{ "medication": scan, "quantity": "7" }] });
+    let path = format!("/v1/tickets/{}", ticket["id"].as_str().unwrap());
+    let headers = [("idempotency-key", "p"), ("if-match", "\"1\"")];
+    let amended = app.call("ana", "PATCH", &path, &headers, patch.clone()).await;
+    assert_eq!(amended.json["lines"][0]["quantity"], "7", "{}", amended.json);
+
+    boxed(&app, "HEPARINA", &[], true).await;
+    boxed(&app, "SORO-09", &["00312345678906"], true).await;
+    boxed(&app, "DIPIRONA-500", &["00312345678906"], true).await;
+    let mut moved = app.state.reference.cabinet(&"UTI-01".parse().unwrap()).await.unwrap().unwrap().0;
+    moved.ward = "CM".parse().unwrap();
+    let changes = ReferenceChanges { cabinets: vec![moved], ..Default::default() };
+    app.state.reference.change_reference(changes).await.unwrap();
+
+    let again = create(&app, "ana", "k", refill(scan)).await;
+    assert_eq!((again.status, &again.bytes), (first.status, &first.bytes));
+    let again = app.call("ana", "PATCH", &path, &headers[..1], patch).await;
+    assert_eq!((again.status, &again.bytes), (amended.status, &amended.bytes));
+    // Another request is another, whether it makes sense or not.
+    for other in [refill("HEPARINA"), json!({ "kind": "missing_dose", "ward": "NOWHERE" })] {
+        assert_eq!(create(&app, "ana", "k", other).await.refusal(), (422, "idempotency_key_reused"));
+    }
+    let other = json!({ "lines": [{ "medication": "HEPARINA", "quantity": "7" }] });
+    let other = app.call("ana", "PATCH", &path, &headers[..1], other).await;
+    assert_eq!(other.refusal(), (422, "idempotency_key_reused"));
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_handed_on_is_still_known_by_its_number() {
+    let mut app = TestApp::new().await;
+    app.add_user("cris", Role::Pharmacist, &[], &["CENTRAL"]).await;
+    let ticket = made(&app, "MIDAZ-5").await;
+    let number = ticket["number"].as_str().unwrap().to_lowercase();
+    let path = format!("/v1/tickets/{number}/transfer");
+    let headers = [("idempotency-key", "t"), ("if-match", "\"1\"")];
+    let body = json!({ "pharmacy": "SATELITE", "reason": "out_of_stock" });
+    let first = app.call("cris", "POST", &path, &headers, body.clone()).await;
+    assert_eq!(first.json["pharmacy"], "SATELITE", "{}", first.json);
+    let again = app.call("cris", "POST", &path, &headers, body).await;
+    assert_eq!((again.status, &again.bytes), (first.status, &first.bytes));
+    assert_eq!(app.get("cris", &format!("/v1/tickets/{number}")).await.expect(200)["id"], ticket["id"]);
+    assert_eq!(app.get("bia", &format!("/v1/tickets/{number}")).await.refusal(), (404, "ticket_not_found"));
 }

@@ -1,10 +1,16 @@
 //! Odd requests get a problem that names the field, and change nothing.
 
+use std::{io, net::IpAddr};
+
 use axum::{body::Body, http::Request};
+use futures_util::{FutureExt as _, future::join_all, stream};
 use serde_json::{Value, json};
 
 use super::{create, made, refill};
-use crate::server::http::testing::{Answer, TestApp};
+use crate::server::http::{
+    extract::Peer,
+    testing::{Answer, TestApp},
+};
 
 async fn raw(app: &TestApp, content_type: &str, body: impl Into<Body>) -> Answer {
     let request = Request::post("/v1/tickets")
@@ -105,7 +111,7 @@ async fn strangers_are_slowed_down_and_known_callers_are_not() {
     let app = TestApp::new().await;
     let mut held_back = None;
     for _ in 0..400 {
-        let answer = app.get("", "/healthz").await;
+        let answer = app.get("", "/oauth2/jwks").await;
         if answer.status.as_u16() == 429 {
             held_back = Some(answer);
             break;
@@ -113,5 +119,33 @@ async fn strangers_are_slowed_down_and_known_callers_are_not() {
     }
     let held_back = held_back.expect("a limit");
     assert_eq!((held_back.refusal(), held_back.header("retry-after")), ((429, "too_many_requests"), "1"));
+    assert_eq!(app.get("", "/setup/anything").await.refusal(), (429, "too_many_requests"));
+    assert_eq!(app.get("", "/healthz").await.status.as_u16(), 200);
     assert_eq!(app.get("ana", "/v1/tickets").await.status.as_u16(), 200);
+
+    // The proxy tells them apart; who is none cannot pass for another.
+    let forwarded = || app.request("", "GET", "/oauth2/jwks", &[("x-forwarded-for", "192.0.2.7")], &Value::Null);
+    assert_eq!(app.send(forwarded()).await.status.as_u16(), 429);
+    let mut elsewhere = forwarded();
+    elsewhere.extensions_mut().insert(Peer(IpAddr::from([10, 0, 0, 1])));
+    assert_eq!(app.send(elsewhere).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_stranger_who_dawdles_holds_few_places_and_none_of_the_known() {
+    let app = TestApp::new().await;
+    let waiting: Vec<_> = (0..16)
+        .map(|_| {
+            let form = Request::post("/oauth2/token").body(Body::from_stream(stream::pending::<io::Result<Vec<u8>>>()));
+            Box::pin(app.send(form.unwrap()))
+        })
+        .collect();
+    let mut waiting = join_all(waiting).boxed_local();
+    assert!((&mut waiting).now_or_never().is_none());
+    assert_eq!(app.get("", "/oauth2/jwks").await.refusal(), (429, "too_many_requests"));
+    assert_eq!(app.get("ana", "/v1/tickets").await.status.as_u16(), 200);
+    for late in waiting.await {
+        assert_eq!(late.status.as_u16(), 408);
+    }
+    assert_eq!(app.get("", "/oauth2/jwks").await.status.as_u16(), 200);
 }
