@@ -30,10 +30,10 @@ use crate::{
 };
 
 /// Requests of strangers that are worked on at the same time: a share of all places, so that known callers always find one.
-const OPEN_AT_ONCE: usize = 64;
+const OPEN_AT_ONCE: usize = 128;
 
 /// The same of one address, so that no stranger takes the share of all.
-const OPEN_OF_ONE: usize = 16;
+const OPEN_OF_ONE: usize = 64;
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
