@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::millis;
 use crate::domain::{
     code::{PharmacyCode, Username, WardCode},
     reason::Role,
@@ -43,6 +44,7 @@ pub struct UserView {
     pub has_password: bool,
     /// Created when.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
     pub created_at: Timestamp,
 }
 
@@ -156,6 +158,7 @@ pub struct Whoami {
     pub client_id: String,
     /// When the token dies.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
     pub expires_at: Timestamp,
 }
 
@@ -181,6 +184,7 @@ pub struct ClientView {
     pub disabled: bool,
     /// Created when.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
     pub created_at: Timestamp,
 }
 
@@ -245,6 +249,7 @@ pub struct ServiceAccountSecret {
 pub struct AuditView {
     /// When.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
     pub at: Timestamp,
     /// `auth`, `reference`, `user`, `client`, `ticket` or `admin`.
     #[cfg_attr(feature = "server", schema(example = "auth"))]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::millis;
 use crate::domain::reason::Status;
 
 /// Something that happened to a ticket.
@@ -15,6 +16,7 @@ pub struct TicketEvent {
     pub seq: u64,
     /// When.
     #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
     pub at: Timestamp,
     /// What: `created`, `claimed`, …
     pub event: String,

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod events;
 pub mod imports;
 pub mod medications;
+pub mod millis;
 pub mod places;
 pub mod problem;
 pub mod tickets;

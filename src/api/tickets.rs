@@ -3,6 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::millis;
 use crate::domain::{
     actor,
     control_class::Classification,
@@ -49,12 +50,15 @@ pub struct Ticket {
     pub priority: Priority,
     /// When it was created.
     #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
     pub created_at: Timestamp,
     /// When it last changed.
     #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
     pub updated_at: Timestamp,
     /// When it is due; null while a hold that waits for the ward stops the clock.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = "date-time"))]
+    #[serde(default, with = "millis::option")]
     pub due_at: Option<Timestamp>,
     /// The pharmacy in whose queue it stands.
     pub pharmacy: String,
@@ -76,7 +80,7 @@ pub struct Ticket {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_ref: Option<String>,
     /// When the dose should be given, for a missing dose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = "date-time"))]
     pub dose_at: Option<Timestamp>,
     /// Where it was looked for, for a missing dose.
@@ -142,6 +146,7 @@ pub struct Line {
     pub reason: Option<ShortReason>,
     /// When the rest is expected.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = "date-time"))]
+    #[serde(default, with = "millis::option")]
     pub expected_at: Option<Timestamp>,
     /// The lots.
     pub picks: Vec<Pick>,
@@ -174,6 +179,7 @@ pub struct Pick {
     pub by: Person,
     /// When.
     #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
     pub at: Timestamp,
 }
 
@@ -189,9 +195,11 @@ pub struct Hold {
     pub note: Option<String>,
     /// When it should go on.
     #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
     pub resume_by: Timestamp,
     /// Since when.
     #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
     pub since: Timestamp,
 }
 
@@ -205,6 +213,7 @@ pub struct Dispatch {
     pub by: Person,
     /// When.
     #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
     pub at: Timestamp,
 }
 
@@ -313,7 +322,7 @@ pub struct NewTicket {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_ref: Option<String>,
     /// When the dose should be given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = "date-time"))]
     pub dose_at: Option<Timestamp>,
     /// Where it was looked for: a text or a list of texts.
@@ -460,7 +469,7 @@ body! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<ShortReason>,
         /// When the rest is expected.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = "date-time"))]
         expected_at: Option<Timestamp>,
     }
@@ -533,6 +542,7 @@ body! {
         note: Option<String>,
         /// When it should go on; in the future.
         #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+        #[serde(with = "millis")]
         resume_by: Timestamp,
     }
 }

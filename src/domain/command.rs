@@ -151,6 +151,9 @@ pub struct Amend {
     pub note: Option<Option<FreeText>>,
     /// Replaces all lines, numbered anew.
     pub lines: Option<Vec<RequestLine>>,
+    /// Replaces all lines of a discrepancy, numbered anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Vec<CountLine>>,
     /// As in a create.
     #[serde(rename = "override")]
     pub override_reason: Option<OverrideReason>,

@@ -73,6 +73,13 @@ codes! {
 }
 
 impl Kind {
+    /// The kind's code after its article, for sentences: `a refill`, `an assistance`.
+    #[must_use]
+    pub fn with_article(self) -> String {
+        let article = if self == Self::Assistance { "an" } else { "a" };
+        format!("{article} {self}")
+    }
+
     /// True where medicines move: the life cycle ends in `delivered`, not in `resolved`.
     #[must_use]
     pub fn is_supply(self) -> bool {

@@ -66,14 +66,20 @@ pub(super) fn create(facts: &Facts, create: &Create, actor: &Actor, at: Timestam
 
 pub(super) fn amend(scene: Scene<'_>, amend: &Amend) -> Changes {
     let Scene { ticket, facts, .. } = scene;
-    if amend.priority.is_none() && amend.note.is_none() && amend.lines.is_none() {
+    if amend.priority.is_none() && amend.note.is_none() && amend.lines.is_none() && amend.counts.is_none() {
         let detail = "give a priority, a note or lines to change";
         return Err(Refusal::new(RefusalCode::NothingToChange, detail));
     }
-    let (lines, override_reason) = match &amend.lines {
-        None => (None, None),
-        Some(_) if !ticket.kind.is_supply() => return Err(unexpected("lines", ticket.kind)),
-        Some(lines) => {
+    if amend.lines.is_some() && !ticket.kind.is_supply() {
+        return Err(unexpected(requested_field(ticket.kind), ticket.kind));
+    }
+    if amend.counts.is_some() && ticket.kind != Kind::Discrepancy {
+        return Err(unexpected(counted_field(ticket.kind), ticket.kind));
+    }
+    let (lines, override_reason) = match (&amend.lines, &amend.counts) {
+        (None, None) => (None, None),
+        (None, Some(counts)) => (Some(lines::counted(facts, counts)?), None),
+        (Some(lines), _) => {
             let (override_reason, confirm) = (amend.override_reason, amend.confirm.as_slice());
             let request = Request { kind: ticket.kind, lines, override_reason, confirm };
             let (lines, overridden) = lines::requested(facts, &request)?;
@@ -110,13 +116,13 @@ fn check_destination(facts: &Facts, create: &Create, ward: &WardFact) -> Result<
         return match kind {
             Kind::Supply | Kind::MissingDose => Ok(()),
             Kind::Refill | Kind::Assistance | Kind::Discrepancy => {
-                let detail = format!("a {kind} ticket is about a cabinet; name it");
+                let detail = format!("{} ticket is about a cabinet; name it", kind.with_article());
                 refused(RefusalCode::DestinationMismatch, detail, "cabinet")
             }
         };
     };
     if kind == Kind::MissingDose {
-        let detail = format!("a {kind} ticket goes to a ward; leave the cabinet out");
+        let detail = format!("{} ticket goes to a ward; leave the cabinet out", kind.with_article());
         return refused(RefusalCode::DestinationMismatch, detail, "cabinet");
     }
     match facts.cabinet.as_ref().filter(|cabinet| cabinet.code == *code) {
@@ -138,22 +144,30 @@ fn check_destination(facts: &Facts, create: &Create, ward: &WardFact) -> Result<
 fn check_fields(create: &Create) -> Result<(), Refusal> {
     let kind = create.kind;
     if !create.lines.is_empty() && !kind.is_supply() {
-        let field = if kind == Kind::Discrepancy { "lines[0].quantity" } else { "lines" };
-        return Err(unexpected(field, kind));
+        return Err(unexpected(requested_field(kind), kind));
     }
     if !create.counts.is_empty() && kind != Kind::Discrepancy {
-        let field = if kind.is_supply() { "lines[0].counted" } else { "lines" };
-        return Err(unexpected(field, kind));
+        return Err(unexpected(counted_field(kind), kind));
     }
     check_presence("patient_ref", create.missing_dose.is_some(), kind, Kind::MissingDose)?;
     check_presence("text", create.assistance.is_some(), kind, Kind::Assistance)
+}
+
+/// What is too much where a kind that asks for no medicine has requested lines.
+fn requested_field(kind: Kind) -> &'static str {
+    if kind == Kind::Discrepancy { "lines[0].quantity" } else { "lines" }
+}
+
+/// What is too much where a kind that counts nothing has counted lines.
+fn counted_field(kind: Kind) -> &'static str {
+    if kind.is_supply() { "lines[0].counted" } else { "lines" }
 }
 
 fn check_presence(field: &str, given: bool, kind: Kind, owner: Kind) -> Result<(), Refusal> {
     match (given, kind == owner) {
         (true, false) => Err(unexpected(field, kind)),
         (false, true) => {
-            let detail = format!("a {kind} ticket needs {field}; give it");
+            let detail = format!("{} ticket needs {field}; give it", kind.with_article());
             Err(Refusal::new(RefusalCode::FieldRequired, detail).at(field))
         }
         _ => Ok(()),
@@ -161,7 +175,8 @@ fn check_presence(field: &str, given: bool, kind: Kind, owner: Kind) -> Result<(
 }
 
 fn unexpected(field: &str, kind: Kind) -> Refusal {
-    Refusal::new(RefusalCode::UnexpectedField, format!("a {kind} ticket has no {field}; leave it out")).at(field)
+    Refusal::new(RefusalCode::UnexpectedField, format!("{} ticket has no {field}; leave it out", kind.with_article()))
+        .at(field)
 }
 
 fn take_lines(facts: &Facts, create: &Create) -> Result<(Vec<Line>, Option<OverrideReason>), Refusal> {

@@ -167,7 +167,10 @@ impl<'a> Scene<'a> {
             format!("the ticket is {status}, which is its end; only a comment is possible")
         } else {
             let list = allowed.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-            format!("a {} ticket that is {status} cannot take {command}; possible are: {list}", self.ticket.kind)
+            format!(
+                "{} ticket that is {status} cannot take {command}; possible are: {list}",
+                self.ticket.kind.with_article()
+            )
         };
         Err(Refusal::new(RefusalCode::InvalidTransition, detail).with(More::Transition { status, allowed }))
     }

@@ -46,7 +46,7 @@ fn pick_line(scene: Scene<'_>, entries: &[PickLine], number: u16) -> Result<Pick
     if short && reason.is_none() {
         let supplied: Quantity = picks.iter().map(|pick| pick.quantity).sum();
         let detail = format!(
-            "line {number} gets {supplied} of {} {}; give the reason why it stays short",
+            "line {number} stays short, {supplied} of {} (unit: {}); give the reason",
             line.quantity, line.unit
         );
         return Err(Refusal::new(RefusalCode::ReasonRequired, detail).at(format!("lines[{first}].reason")));

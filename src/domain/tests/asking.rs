@@ -4,13 +4,13 @@ use uuid::Uuid;
 
 use super::support::{DIPYRONE, Desk, GLUCOSE, MIDAZOLAM, SALINE, create, q, request, text};
 use crate::domain::{
-    command::{Amend, Command, CommandName, Create},
+    command::{Amend, Command, CommandName, CountLine, Create},
     event::Change,
     facts::OpenRequest,
     quantity::Quantity,
     reason::{Confirmation, Kind, OverrideReason, Priority, Status},
     refusal::{Category, More, Refusal, RefusalCode},
-    ticket::{Identifier, TicketId, Version},
+    ticket::{Count, Identifier, TicketId, Version},
 };
 
 #[track_caller]
@@ -240,6 +240,37 @@ fn amended_lines_obey_the_rules_of_new_ones() {
     desk.does("nina", Command::Amend(Amend { override_reason: reason, ..lines(&[(DIPYRONE, "1")]) }));
     let mut desk = Desk::with(create(Kind::Discrepancy, &[]));
     desk.refuses("nina", Command::Amend(lines(&[(DIPYRONE, "1")])), RefusalCode::UnexpectedField);
+}
+
+#[test]
+fn counts_of_a_discrepancy_are_amended_by_the_rules_of_new_ones() {
+    let count = |code: &str, counted: &str, expected: &str| CountLine {
+        medication: code.parse().unwrap(),
+        counted: q(counted),
+        expected: q(expected),
+    };
+    let amend = |counts: Vec<CountLine>| Amend { counts: Some(counts), ..Amend::default() };
+    let mut desk = Desk::with(create(Kind::Discrepancy, &[]));
+    desk.refuses("nina", Command::Amend(amend(vec![])), RefusalCode::LinesRequired);
+    desk.refuses("nina", Command::Amend(amend(vec![count("NOPE", "1", "2")])), RefusalCode::UnknownMedication);
+    let twice = vec![count(DIPYRONE, "1", "2"), count(DIPYRONE, "1", "2")];
+    desk.refuses("nina", Command::Amend(amend(twice)), RefusalCode::DuplicateLine);
+    desk.does("nina", Command::Amend(amend(vec![count(MIDAZOLAM, "4", "5"), count(DIPYRONE, "0", "3")])));
+    let counts: Vec<_> = desk.ticket().lines.iter().map(|line| (line.line, line.count)).collect();
+    let counted = |counted, expected| Some(Count { counted: q(counted), expected: q(expected) });
+    assert_eq!(counts, [(1, counted("4", "5")), (2, counted("0", "3"))]);
+    let refusal = Desk::with_refill().refuses(
+        "nina",
+        Command::Amend(amend(vec![count(DIPYRONE, "1", "2")])),
+        RefusalCode::UnexpectedField,
+    );
+    assert_eq!(refusal.field.as_deref(), Some("lines[0].counted"));
+    let refusal = Desk::with(create(Kind::Assistance, &[])).refuses(
+        "nina",
+        Command::Amend(amend(vec![count(DIPYRONE, "1", "2")])),
+        RefusalCode::UnexpectedField,
+    );
+    assert!(refusal.detail.starts_with("an assistance ticket has no lines"), "{}", refusal.detail);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     api::{
         events::{EventActor, TicketEvent},
+        millis,
         tickets::{Line, Person, Pick, Ticket},
     },
     domain::{
@@ -68,7 +69,7 @@ fn data(change: &Change) -> Map<String, Value> {
         Change::Cancelled { reason, note } => reasoned(reason, note),
         Change::Resolved { note } => json!({ "note": shown(note) }),
         Change::Held { reason, note, resume_by } => {
-            json!({ "reason": reason, "note": shown(note), "resume_by": resume_by })
+            json!({ "reason": reason, "note": shown(note), "resume_by": millis::text(*resume_by) })
         }
         Change::Commented { text } => json!({ "text": text.shown() }),
         Change::Claimed | Change::PicksDiscarded | Change::Released | Change::Unpicked | Change::Resumed => json!({}),
@@ -84,7 +85,7 @@ fn picked(line: &PickedLine) -> Value {
         "supplied": supplied,
         "picks": picks,
         "reason": line.reason,
-        "expected_at": line.expected_at,
+        "expected_at": line.expected_at.map(millis::text),
     })))
 }
 

@@ -41,12 +41,12 @@ fn shape(field: impl Into<String>, detail: impl Display) -> Misfit {
 }
 
 fn needs(kind: Kind, field: &str) -> Misfit {
-    let detail = format!("a {kind} ticket needs {field}; give it");
+    let detail = format!("{} ticket needs {field}; give it", kind.with_article());
     Misfit::Rule(Refusal::new(RefusalCode::FieldRequired, detail).at(field))
 }
 
 fn has_no(kind: Kind, field: &str) -> Misfit {
-    let detail = format!("a {kind} ticket has no {field}; leave it out");
+    let detail = format!("{} ticket has no {field}; leave it out", kind.with_article());
     Misfit::Rule(Refusal::new(RefusalCode::UnexpectedField, detail).at(field))
 }
 
@@ -266,6 +266,7 @@ pub(crate) fn patch(patch: wire::TicketPatch) -> Formed<Patch> {
         priority: patch.priority,
         note: patch.note.map(|text| note("note", text.as_ref())).transpose()?,
         lines: None,
+        counts: None,
         override_reason: patch.override_reason,
         confirm: patch.confirm,
     };
@@ -278,11 +279,16 @@ impl Patch {
     /// # Errors
     /// [`Misfit`] names the field that a line needs or has not.
     pub(crate) fn into_command(self, kind: Kind, medications: Vec<MedicationCode>) -> Formed<Command> {
-        let lines = self.lines.map(|lines| {
-            let lines = lines.into_iter().zip(medications).enumerate();
-            lines.map(|(index, (line, medication))| request_line(kind, index, line, medication)).collect::<Formed<_>>()
-        });
-        Ok(Command::Amend(Amend { lines: lines.transpose()?, ..self.rest }))
+        let Some(lines) = self.lines else { return Ok(Command::Amend(self.rest)) };
+        let lines = lines.into_iter().zip(medications).enumerate();
+        let amend = if kind == Kind::Discrepancy {
+            let counts = lines.map(|(index, (line, medication))| count_line(index, line, medication));
+            Amend { counts: Some(counts.collect::<Formed<_>>()?), ..self.rest }
+        } else {
+            let lines = lines.map(|(index, (line, medication))| request_line(kind, index, line, medication));
+            Amend { lines: Some(lines.collect::<Formed<_>>()?), ..self.rest }
+        };
+        Ok(Command::Amend(amend))
     }
 }
 

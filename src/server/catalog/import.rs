@@ -90,7 +90,7 @@ pub struct ImportReport {
 pub enum ImportError {
     /// The first line is none of a format that is known (or of the given one).
     #[error(
-        "the format is not recognised: the first line must name the columns of the FDA's product or package file or of ANVISA's open data, in UTF-8 or windows-1252"
+        "the first line must name the columns of the FDA's product or package file or of ANVISA's open data, in UTF-8 or windows-1252"
     )]
     UnknownFormat,
     /// There are rows but none is good, or there are none.

@@ -86,7 +86,9 @@ fn places<T: Ord>(reach: Reach<T>) -> Option<BTreeSet<T>> {
 /// Changes one's own password; every token issued before is dead afterwards, that of this request too.
 #[utoipa::path(
     post, path = "/auth/v1/me/password", tag = "accounts", operation_id = "change_password",
-    request_body = ChangePassword,
+    request_body(content = ChangePassword, example = json!({
+        "current_password": "the old long one", "new_password": "another long one",
+    })),
     responses(
         (status = 204, description = "Changed"),
         (status = 422, description = "The current password is not right, or the new one breaks a rule", body = Problem),
@@ -149,7 +151,10 @@ pub(super) async fn list_users(
 /// Creates a user.
 #[utoipa::path(
     post, path = "/auth/v1/users", tag = "accounts", operation_id = "create_user",
-    security(("bearer" = ["users:write"])), request_body = CreateUser,
+    security(("bearer" = ["users:write"])),
+    request_body(content = CreateUser, example = json!({
+        "username": "joana", "name": "Joana Prado", "roles": ["nurse"], "wards": ["UTI"], "password": "for the first day",
+    })),
     responses(
         (status = 201, description = "The user", body = UserView, headers(("location" = String, description = "The user"))),
         (status = 409, description = "The username is taken", body = Problem),
@@ -188,7 +193,8 @@ pub(super) async fn get_user(
 /// Changes a user; acts on their tokens within seconds. Disabling kills them.
 #[utoipa::path(
     patch, path = "/auth/v1/users/{username}", tag = "accounts", operation_id = "patch_user",
-    security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = PatchUser,
+    security(("bearer" = ["users:write"])), params(("username" = String, Path)),
+    request_body(content = PatchUser, example = json!({ "roles": ["charge_nurse"], "wards": ["UTI", "CM"] })),
     responses(
         (status = 200, description = "The user", body = UserView),
         (status = 404, description = "There is no such account", body = Problem),
@@ -210,7 +216,8 @@ pub(super) async fn patch_user(
 /// Sets a user's password, to be changed at their next sign-in; kills their tokens.
 #[utoipa::path(
     post, path = "/auth/v1/users/{username}/password", tag = "accounts", operation_id = "reset_password",
-    security(("bearer" = ["users:write"])), params(("username" = String, Path)), request_body = ResetPassword,
+    security(("bearer" = ["users:write"])), params(("username" = String, Path)),
+    request_body(content = ResetPassword, example = json!({ "password": "for the first day" })),
     responses(
         (status = 200, description = "The user", body = UserView),
         (status = 404, description = "There is no such account", body = Problem),
@@ -247,7 +254,10 @@ pub(super) async fn list_clients(
 /// Registers a public app.
 #[utoipa::path(
     post, path = "/auth/v1/clients", tag = "accounts", operation_id = "create_client",
-    security(("bearer" = ["admin"])), request_body = CreateClient,
+    security(("bearer" = ["admin"])),
+    request_body(content = CreateClient, example = json!({
+        "client_id": "nurse-app", "name": "Nurse app", "redirect_uris": ["https://nurse.example.org/callback"],
+    })),
     responses(
         (status = 201, description = "The client", body = ClientView),
         (status = 409, description = "The client id is taken", body = Problem),
@@ -283,7 +293,11 @@ pub(super) async fn list_service_accounts(
 /// Creates a service account; the answer holds its secret, which cannot be read again.
 #[utoipa::path(
     post, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "create_service_account",
-    security(("bearer" = ["admin"])), request_body = CreateServiceAccount,
+    security(("bearer" = ["admin"])),
+    request_body(content = CreateServiceAccount, example = json!({
+        "client_id": "his-bridge", "name": "Hospital information system",
+        "scopes": ["tickets:read", "tickets:write", "tickets:delegate"],
+    })),
     responses(
         (status = 201, description = "The account with its secret", body = ServiceAccountSecret),
         (status = 409, description = "The client id is taken", body = Problem),
@@ -324,7 +338,8 @@ pub(super) async fn get_service_account(
 /// Disables or enables a service account.
 #[utoipa::path(
     patch, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "patch_service_account",
-    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")), request_body = PatchServiceAccount,
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
+    request_body(content = PatchServiceAccount, example = json!({ "disabled": true })),
     responses(
         (status = 200, description = "The client", body = ClientView),
         (status = 404, description = "There is no such account", body = Problem),

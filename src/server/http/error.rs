@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::request_id;
 use crate::{
-    api::{PROBLEM_JSON, problem::Problem, tickets::Person},
+    api::{PROBLEM_JSON, millis, problem::Problem, tickets::Person},
     domain::refusal::{Category, More, Refusal},
     server::{
         app::{imports::ImportError, reference::ReferenceError, ticket_forms::Misfit, tickets::DeskError},
@@ -265,7 +265,7 @@ fn members(more: &More) -> Map<String, Value> {
                         "event": change.event,
                         "version": change.version,
                         "actor": Person::from(&change.actor),
-                        "at": change.at,
+                        "at": millis::text(change.at),
                     })
                 })
                 .collect();

@@ -11,7 +11,7 @@ use axum::{
 use futures_util::StreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppState, BODY_MAX_BYTES, error::ApiError};
+use super::{AppState, BODY_MAX_BYTES, error::ApiError, strict::Strict};
 use crate::server::auth::{AuthError, Principal, Scope, throttle::Source};
 
 /// Longest time that a body may take to arrive.
@@ -151,13 +151,23 @@ async fn collect(body: Body, max: usize, drain: usize) -> Result<Vec<u8>, ApiErr
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| of_json(bytes, &error))?;
+    let value = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| of_json(bytes, &error))?;
     deserializer.end().map_err(|error| not_json(&error))?;
     Ok(value)
 }
 
 fn of_json(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let (cause, text) = (error.inner(), error.inner().to_string());
+    if !cause.is_data() && (text.contains("surrogate") || text.contains("hex escape")) {
+        let detail = "a \\u escape is half of a surrogate pair; send whole characters";
+        return ApiError::bad_request("invalid_json", field_of(error.path(), ""), detail);
+    }
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            Ok(_) => ApiError::bad_request("invalid_body", "", "the body must be a JSON object"),
+            Err(error) => not_json(&error),
+        };
+    }
     if cause.is_data() {
         return ApiError::bad_request("invalid_body", field_of(error.path(), &text), text);
     }
@@ -199,9 +209,11 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
     }
 }
 
-/// Reads a query string.
+/// Reads a query string. An empty parameter counts as left out: forms send them.
 pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
-    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    let given = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty());
+    let given = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(given.as_bytes()));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let text = error.inner().to_string();
         ApiError::bad_request("invalid_parameter", field_of(error.path(), &text), text)

@@ -8,6 +8,7 @@ use utoipa::IntoParams;
 
 use super::error::ApiError;
 use crate::{
+    api::millis::NOT_A_TIME,
     domain::{
         actor::Actor,
         code::Username,
@@ -87,8 +88,8 @@ impl ListParameters {
             text: self.q.filter(|text| !text.trim().is_empty()).map(|text| words(&text)).transpose()?,
             identifier: self.identifier.as_deref().map(identifier).transpose()?,
             overdue_at: overdue(self.overdue.as_deref())?.then_some(now),
-            from: self.from.map(|text| value("from", &text)).transpose()?,
-            to: self.to.map(|text| value("to", &text)).transpose()?,
+            from: self.from.map(|text| time("from", &text)).transpose()?,
+            to: self.to.map(|text| time("to", &text)).transpose()?,
             sort: sort(self.sort.as_deref())?,
             limit: limit(self.limit, LIMIT_DEFAULT)?,
             after: self.cursor,
@@ -118,10 +119,12 @@ fn value<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, ApiErro
     text.parse().map_err(|error| odd(field, error))
 }
 
+fn time(field: &str, text: &str) -> Result<Timestamp, ApiError> {
+    text.parse().map_err(|_| odd(field, NOT_A_TIME))
+}
+
 fn any_of<T: FromStr<Err: Display>>(field: &str, list: Option<&str>) -> Result<Vec<T>, ApiError> {
-    // An empty filter does not filter: forms send them.
-    let values: Vec<&str> =
-        list.filter(|list| !list.is_empty()).map(|list| list.split(',').collect()).unwrap_or_default();
+    let values: Vec<&str> = list.map(|list| list.split(',').collect()).unwrap_or_default();
     if values.len() > VALUES_MAX {
         return Err(odd(field, format_args!("at most {VALUES_MAX} values; ask for fewer")));
     }
@@ -143,7 +146,7 @@ fn identifier(text: &str) -> Result<Identifier, ApiError> {
 
 fn overdue(text: Option<&str>) -> Result<bool, ApiError> {
     match text {
-        None | Some("" | "false") => Ok(false),
+        None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err(odd("overdue", "overdue is true or false")),
     }
@@ -151,7 +154,7 @@ fn overdue(text: Option<&str>) -> Result<bool, ApiError> {
 
 fn sort(text: Option<&str>) -> Result<TicketSort, ApiError> {
     match text {
-        None | Some("" | "due_at") => Ok(TicketSort::DueAt),
+        None | Some("due_at") => Ok(TicketSort::DueAt),
         Some("created_at") => Ok(TicketSort::CreatedAsc),
         Some("-created_at") => Ok(TicketSort::CreatedDesc),
         Some("-updated_at") => Ok(TicketSort::UpdatedDesc),

@@ -31,6 +31,7 @@ mod serve;
 mod setup;
 mod setup_page;
 mod stall;
+mod strict;
 mod tickets;
 
 #[cfg(test)]

@@ -67,7 +67,10 @@ fn public(document: Value) -> Response {
     post, path = "/oauth2/token", tag = "oauth2", operation_id = "token", security(()),
     request_body(
         content = TokenForm, content_type = "application/x-www-form-urlencoded",
-        description = "A token request; an empty parameter counts as left out"
+        description = "A token request; an empty parameter counts as left out",
+        example = json!({
+            "grant_type": "client_credentials", "client_id": "his-bridge", "client_secret": "…", "scope": "tickets:read",
+        })
     ),
     responses(
         (status = 200, description = "A token", body = TokenAnswer),

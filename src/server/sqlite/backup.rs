@@ -20,7 +20,10 @@ use super::{
     schema,
     verify::{Proof, check_integrity, verify as prove},
 };
-use crate::server::ports::{StoreError, StoreResult};
+use crate::{
+    api::millis,
+    server::ports::{StoreError, StoreResult},
+};
 
 const FORMAT: u32 = 1;
 const MANIFEST_FILE: &str = "manifest.json";
@@ -35,6 +38,7 @@ pub struct Manifest {
     /// Schema of its database.
     pub schema: usize,
     /// When it was made.
+    #[serde(with = "millis")]
     pub created_at: Timestamp,
     /// The log's identity.
     pub epoch: Uuid,
@@ -154,7 +158,7 @@ pub fn create(data_dir: &Path, dest: &Path, extra: &[&str]) -> Result<Backup, Ba
     prepare_directory(data_dir, OpenMode::Beside { create: false })?;
     refuse_within(data_dir, dest)?;
     copying::make_dir(dest).map_err(BackupError::at(dest))?;
-    let created_at = Timestamp::now();
+    let created_at = millis::truncated(Timestamp::now());
     let name = format!("{}-{:.8}", created_at.strftime("%Y%m%dT%H%M%SZ"), Uuid::new_v4().simple().to_string());
     let partial = dest.join(format!(".partial-{name}"));
     copying::make_dir(&partial).map_err(BackupError::at(&partial))?;

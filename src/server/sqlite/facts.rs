@@ -99,7 +99,8 @@ fn find_pharmacy(conn: &Connection, code: &PharmacyCode) -> StoreResult<Option<P
 
 fn for_amend(conn: &Connection, facts: &mut Facts, ticket: &Ticket, amend: &Amend) -> StoreResult<()> {
     let held = ticket.lines.iter().map(|line| &line.medication);
-    let named = amend.lines.iter().flatten().map(|line| &line.medication);
+    let requested = amend.lines.iter().flatten().map(|line| &line.medication);
+    let named = requested.chain(amend.counts.iter().flatten().map(|count| &count.medication));
     facts.items = items(conn, held.chain(named.clone()), ticket.cabinet.as_ref())?;
     let place = destination(&ticket.ward, ticket.cabinet.as_ref());
     let patient = ticket.missing_dose.as_ref().map(|dose| &dose.patient_ref);

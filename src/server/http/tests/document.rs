@@ -132,3 +132,17 @@ async fn a_log_ahead_of_the_clock_is_not_ready_and_says_so() {
     assert!(health["checks"]["clock"].as_str().unwrap().contains("set the clock right"), "{health}");
     assert_eq!(health["checks"]["store"], "ok");
 }
+
+#[tokio::test]
+async fn every_body_has_an_example() {
+    let app = TestApp::new().await;
+    let document = app.get("", "/openapi.json").await.expect(200);
+    for (path, method, operation) in operations(&document) {
+        let contents = operation["requestBody"]["content"].as_object().into_iter().flatten();
+        for (media_type, content) in contents {
+            let shown = content.get("example").or_else(|| content.get("examples"));
+            let nothing = content["schema"]["$ref"].as_str().is_some_and(|schema| schema.ends_with("/Nothing"));
+            assert!(shown.is_some() || nothing, "{method} {path} {media_type}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::{boxed, command, create, made, refill};
 use crate::server::http::testing::TestApp;
@@ -82,7 +83,33 @@ async fn odd_parameters_are_refused_by_name() {
         let answer = app.get("ana", &format!("/v1/tickets?{query}")).await;
         assert_eq!((answer.status.as_u16(), &answer.json["field"]), (400, &json!(field)), "{query} {}", answer.json);
     }
+    let from = app.get("ana", "/v1/tickets?from=garbage").await.expect(400);
+    assert_eq!(from["detail"], "this is not a time such as 2030-01-15T10:00:00Z");
     assert_eq!(app.get("ana", "/v1/tickets?cursor=x").await.refusal(), (400, "invalid_cursor"));
+}
+
+#[tokio::test]
+async fn an_empty_parameter_is_one_not_given() {
+    let app = TestApp::new().await;
+    let ticket = made(&app, "MIDAZ-5").await;
+    let all = "status=open,claimed&kind=&ward=UTI&cabinet=&pharmacy=&assignee=&requester=&medication=&priority=&q=\
+               &identifier=&overdue=&from=&to=&sort=due_at&limit=50&cursor=";
+    assert_eq!(ids(&app, "ana", all).await, [ticket["id"].as_str().unwrap()]);
+    assert_eq!(ids(&app, "ana", "sort=&limit=&status=").await.len(), 1);
+    for (who, path) in [
+        ("ana", "/v1/medications?q=&active=&unreviewed=&limit=&cursor="),
+        ("ana", "/v1/catalog?q=&limit=&cursor="),
+        ("ana", "/v1/cabinets?ward=&limit=&cursor="),
+        ("ana", "/v1/wards?limit=&cursor="),
+        ("ana", "/v1/events?ward=&ticket_id=&last_event_id=&ticket="),
+        ("ada", "/auth/v1/users?limit=&cursor="),
+        ("ada", "/auth/v1/clients?limit=&cursor="),
+        ("otto", "/auth/v1/audit?kind=&limit=&cursor="),
+    ] {
+        let request = app.request(who, "GET", path, &[], &Value::Null);
+        let status = app.router.clone().oneshot(request).await.unwrap().status();
+        assert_eq!(status.as_u16(), 200, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,9 @@ async fn bodies_that_are_no_request_are_refused_by_name() {
         (json!({ "kind": "missing_dose", "ward": "UTI", "lines": [] }), 422, "patient_ref"),
         (json!({ "kind": "assistance", "cabinet": "UTI-01" }), 422, "text"),
         (json!({ "cabinet": "UTI-01" }), 400, "kind"),
+        (with("/lines", json!([["MIDAZ-5", "1"]])), 400, "lines[0]"),
+        (json!({ "kind": "refill", "cabinet": "UTI-01", "identifiers": [["urn:his", "1"]] }), 400, "identifiers[0]"),
+        (json!({ "kind": "missing_dose", "ward": "UTI", "dose_at": "12030-01-15T10:00:00Z" }), 400, "dose_at"),
     ];
     for (index, (body, status, field)) in cases.into_iter().enumerate() {
         let answer = create(&app, "ana", &format!("case-{index}"), body.clone()).await;
@@ -148,4 +151,63 @@ async fn a_stranger_who_dawdles_holds_few_places_and_none_of_the_known() {
         assert_eq!(late.status.as_u16(), 408);
     }
     assert_eq!(app.get("", "/oauth2/jwks").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_body_is_an_object_of_whole_characters() {
+    let app = TestApp::new().await;
+    for body in [r#"["assistance","UTI-01",null,null,[],"stuck"]"#, "[]", "null", "1", r#""refill""#] {
+        let answer = raw(&app, "application/json", body).await;
+        assert_eq!(answer.refusal(), (400, "invalid_body"), "{body}");
+        assert_eq!(answer.json["detail"], "the body must be a JSON object", "{body}");
+    }
+    let half = raw(&app, "application/json", r#"{"kind":"refill","note":"\ud800"}"#).await;
+    assert_eq!(half.refusal(), (400, "invalid_json"));
+    assert!(half.json["detail"].as_str().unwrap().contains("whole characters"), "{}", half.json);
+    let odd = raw(&app, "application/json", r#"{"kind":"missing_dose","dose_at":"soon"}"#).await;
+    assert!(odd.json["detail"].as_str().unwrap().starts_with("this is not a time such as"), "{}", odd.json);
+    let ticket = made(&app, "MIDAZ-5").await;
+    let path = format!("/v1/tickets/{}/claim", ticket["id"].as_str().unwrap());
+    let headers = [("idempotency-key", "a"), ("if-match", "\"1\"")];
+    assert_eq!(app.call("paulo", "POST", &path, &headers, json!([])).await.refusal(), (400, "invalid_body"));
+}
+
+#[tokio::test]
+async fn counts_of_a_discrepancy_can_be_patched() {
+    let app = TestApp::new().await;
+    let line = |counted: &str| json!([{ "medication": "MIDAZ-5", "counted": counted, "expected": "5" }]);
+    let body = json!({ "kind": "discrepancy", "cabinet": "UTI-01", "lines": line("3") });
+    let ticket = create(&app, "ana", "k", body).await.expect(201);
+    let path = format!("/v1/tickets/{}", ticket["id"].as_str().unwrap());
+    let patch = |key: &'static str, lines: Value| {
+        let (app, path) = (&app, &path);
+        let headers = [("idempotency-key", key), ("if-match", "\"1\"")];
+        async move { app.call("ana", "PATCH", path, &headers, json!({ "lines": lines })).await }
+    };
+    let requested = patch("a", json!([{ "medication": "MIDAZ-5", "quantity": "1" }])).await;
+    assert_eq!((requested.status.as_u16(), &requested.json["field"]), (422, &json!("lines[0].quantity")));
+    let amended = patch("b", line("4")).await.expect(200);
+    assert_eq!((&amended["lines"][0]["counted"], &amended["version"]), (&json!("4"), &json!(2)));
+}
+
+#[tokio::test]
+async fn times_have_three_decimals() {
+    let app = TestApp::new().await;
+    let ticket = create(
+        &app,
+        "ana",
+        "k",
+        json!({
+            "kind": "missing_dose", "ward": "UTI", "patient_ref": "P-1", "dose_at": "2030-01-15T10:00:00.1239Z",
+            "lines": [{ "medication": "MIDAZ-5", "quantity": "1" }],
+        }),
+    )
+    .await
+    .expect(201);
+    assert_eq!(ticket["dose_at"], "2030-01-15T10:00:00.123Z");
+    let history = app.get("ana", &format!("/v1/tickets/{}/history", ticket["id"].as_str().unwrap())).await.expect(200);
+    let me = app.get("ana", "/auth/v1/me").await.expect(200);
+    for time in [&ticket["created_at"], &ticket["due_at"], &history["items"][0]["at"], &me["expires_at"]] {
+        assert_eq!(time.as_str().map(str::len), Some("2030-01-15T10:00:00.123Z".len()), "{time}");
+    }
 }
