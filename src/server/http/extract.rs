@@ -127,9 +127,10 @@ pub(super) async fn drain(body: Body) {
     let _ = read(body).await;
 }
 
-/// Reads the form of somebody who is not known.
+/// Reads the form of somebody who is not known; one that is too large is thrown away within the same time, so that its sender can
+/// read the answer. Only [`FORM_MAX_BYTES`] of it are ever held.
 pub(super) async fn read_form(body: Body) -> Result<Vec<u8>, ApiError> {
-    let form = tokio::time::timeout(FORM_WITHIN, collect(body, FORM_MAX_BYTES, FORM_MAX_BYTES));
+    let form = tokio::time::timeout(FORM_WITHIN, collect(body, FORM_MAX_BYTES, DRAIN_MAX_BYTES));
     form.await.map_err(|_| ApiError::BodyTooSlow)?
 }
 
