@@ -7,10 +7,7 @@ use medreq::{
     domain::ticket::Identifier,
 };
 
-use super::{
-    imports::ImportFile,
-    paging::{Paging, tell_more},
-};
+use super::{imports::ImportFile, paging::Paging};
 use crate::{
     context::Context,
     failure::Failure,
@@ -127,10 +124,7 @@ async fn list(context: &Context, ward: Option<String>, paging: &Paging) -> Resul
         let (client, filter) = (&client, PlaceFilter { ward: ward.clone(), limit, cursor });
         async move { client.cabinets(&filter).await }
     };
-    let places = paging.fetch(page).await?;
-    context.output.show(&places, |places| table(&places.items))?;
-    tell_more(&context.output, &places);
-    Ok(())
+    paging.show(context.output, page, table).await
 }
 
 impl Set {

@@ -6,10 +6,7 @@ use medreq::{
     client::{CatalogFilter, Import},
 };
 
-use super::{
-    imports::ImportFile,
-    paging::{Paging, tell_more},
-};
+use super::{imports::ImportFile, paging::Paging};
 use crate::{context::Context, failure::Failure, table::Table};
 
 /// The directories of products: FDA NDC, ANVISA.
@@ -67,10 +64,7 @@ async fn search(context: &Context, query: String, paging: &Paging) -> Result<(),
         let (client, filter) = (&client, CatalogFilter { q: Some(query.clone()), limit, cursor });
         async move { client.catalog(&filter).await }
     };
-    let products = paging.fetch(page).await?;
-    context.output.show(&products, |products| table(&products.items))?;
-    tell_more(&context.output, &products);
-    Ok(())
+    paging.show(context.output, page, table).await
 }
 
 fn table(products: &[Product]) -> String {

@@ -6,10 +6,7 @@ use medreq::{
     client::{Import, MedicationFilter, Write},
 };
 
-use super::{
-    imports::ImportFile,
-    paging::{Paging, tell_more},
-};
+use super::{imports::ImportFile, paging::Paging};
 use crate::{context::Context, failure::Failure, input::confirm, output::clean, table::Table};
 
 /// The hospital's own list of medications: what wards can ask for.
@@ -126,10 +123,7 @@ async fn list(context: &Context, q: Option<String>, active: Option<bool>, paging
         let (client, filter) = (&client, MedicationFilter { q: q.clone(), active, limit, cursor });
         async move { client.medications(&filter).await }
     };
-    let items = paging.fetch(page).await?;
-    context.output.show(&items, |items| table(&items.items))?;
-    tell_more(&context.output, &items);
-    Ok(())
+    paging.show(context.output, page, table).await
 }
 
 impl Codes {

@@ -2,8 +2,9 @@
 
 use clap::Args;
 use medreq::{api::List, client::ClientError};
+use serde::Serialize;
 
-use crate::output::Output;
+use crate::{failure::Failure, output::Output};
 
 /// How much of a list.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +37,19 @@ impl Paging {
             all.next = more.next;
         }
         Ok(all)
+    }
+
+    /// Fetches, prints and says whether there is more.
+    pub(super) async fn show<T, F, R>(&self, output: Output, page: F, table: fn(&[T]) -> String) -> Result<(), Failure>
+    where
+        T: Serialize,
+        F: FnMut(Option<usize>, Option<String>) -> R,
+        R: Future<Output = Result<List<T>, ClientError>>,
+    {
+        let list = self.fetch(page).await?;
+        output.show(&list, |list| table(&list.items))?;
+        tell_more(&output, &list);
+        Ok(())
     }
 }
 

@@ -7,10 +7,7 @@ use medreq::{
     domain::ticket::Identifier,
 };
 
-use super::{
-    imports::ImportFile,
-    paging::{Paging, tell_more},
-};
+use super::{imports::ImportFile, paging::Paging};
 use crate::{
     context::Context,
     failure::Failure,
@@ -89,10 +86,7 @@ async fn list(context: &Context, paging: &Paging) -> Result<(), Failure> {
         let (client, filter) = (&client, PlaceFilter { ward: None, limit, cursor });
         async move { client.pharmacies(&filter).await }
     };
-    let places = paging.fetch(page).await?;
-    context.output.show(&places, |places| table(&places.items))?;
-    tell_more(&context.output, &places);
-    Ok(())
+    paging.show(context.output, page, table).await
 }
 
 impl Set {

@@ -14,10 +14,7 @@ use medreq::{
     },
 };
 
-use super::{
-    imports::ImportFile,
-    paging::{Paging, tell_more},
-};
+use super::{imports::ImportFile, paging::Paging};
 use crate::{
     context::Context,
     failure::Failure,
@@ -132,10 +129,7 @@ async fn list(context: &Context, paging: &Paging) -> Result<(), Failure> {
         let client = &client;
         async move { client.users(limit, cursor.as_deref()).await }
     };
-    let users = paging.fetch(page).await?;
-    context.output.show(&users, |users| table(&users.items))?;
-    tell_more(&context.output, &users);
-    Ok(())
+    paging.show(context.output, page, table).await
 }
 
 async fn set_disabled(context: &Context, username: &str, disabled: bool) -> Result<(), Failure> {
