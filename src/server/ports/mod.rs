@@ -3,9 +3,10 @@
 mod identity;
 mod pipeline;
 mod reference;
+mod sessions;
 mod tickets;
 
-pub use self::{identity::*, pipeline::*, reference::*, tickets::*};
+pub use self::{identity::*, pipeline::*, reference::*, sessions::*, tickets::*};
 
 /// Why a port could not answer. The cause is for the log, never for a user.
 #[derive(Debug, Clone, thiserror::Error)]
