@@ -12,8 +12,10 @@ use super::{AuthError, keys::KeyRing, secrets};
 /// Longest token that is looked at, in bytes.
 pub const TOKEN_MAX_BYTES: usize = 4_096;
 
-/// How far another node's clock may be ahead of ours. Expiry has no such leeway: a token never outlives its time.
-const CLOCK_AHEAD: i64 = 60;
+/// How far the clock of the node that issued a token may be from ours, in seconds, either way (RFC 7519, sections 4.1.4 and 4.1.5: "some small
+/// leeway"; RFC 9068, section 4 asks for nothing stricter). What must be remembered until a token is dead is remembered this much longer
+/// than its `exp`. It is for single requests: a stream ends at `exp` itself, for it could have got a new token in time.
+pub(super) const LEEWAY: i64 = 60;
 
 /// How long an access token lives by default.
 pub const ACCESS_TTL: SignedDuration = SignedDuration::from_mins(10);
@@ -32,7 +34,7 @@ pub struct Claims {
     pub sub: Uuid,
     /// The API that it is for.
     pub aud: String,
-    /// Dead from this second on.
+    /// Dead from this second on, by the issuer's clock; verification bears [`LEEWAY`].
     pub exp: i64,
     /// Issued at.
     pub iat: i64,
@@ -155,10 +157,10 @@ fn is_access_token(typ: &str) -> bool {
 
 fn check_times(claims: &Claims, now: i64) -> Result<(), BadToken> {
     let starts = claims.nbf.unwrap_or(claims.iat).max(claims.iat);
-    if starts > now.saturating_add(CLOCK_AHEAD) {
+    if starts > now.saturating_add(LEEWAY) {
         return Err(BadToken::Invalid);
     }
-    if claims.exp <= now { Err(BadToken::Expired) } else { Ok(()) }
+    if claims.exp.saturating_add(LEEWAY) <= now { Err(BadToken::Expired) } else { Ok(()) }
 }
 
 /// The audience of access tokens: the tickets API of this issuer.

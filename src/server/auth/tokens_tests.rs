@@ -173,7 +173,7 @@ async fn a9_a_clock_a_second_behind_is_borne_and_two_minutes_are_not() {
 }
 
 #[tokio::test]
-async fn a_token_is_dead_the_second_it_expires() {
+async fn a9_a_token_outlives_its_expiry_by_the_leeway_and_no_second_more() {
     let forge = Forge::new().await;
     let expiring = |exp: i64| {
         forge.with(|claims| {
@@ -182,6 +182,9 @@ async fn a_token_is_dead_the_second_it_expires() {
         })
     };
     assert!(expiring(NOW + 1).is_ok());
-    assert_eq!(expiring(NOW), Err(BadToken::Expired));
+    assert!(expiring(NOW - 1).is_ok());
+    assert!(expiring(NOW - 59).is_ok());
+    assert_eq!(expiring(NOW - 60), Err(BadToken::Expired));
+    assert_eq!(expiring(NOW - 120), Err(BadToken::Expired));
     assert_eq!(expiring(NOW - 3_600), Err(BadToken::Expired));
 }

@@ -113,6 +113,18 @@ async fn a_stream_ends_when_its_reader_may_see_something_else() {
     assert_eq!(stream.frame().await, None);
 }
 
+#[tokio::test]
+async fn a_stream_ends_with_its_token_though_requests_have_leeway() {
+    let app = TestApp::new().await;
+    let brief = app.state.auth.user_token("ana", jiff::SignedDuration::from_secs(1)).await.unwrap();
+    let bearer = format!("Bearer {}", brief.access_token);
+    let mut stream = Stream::open(&app, "", "/v1/events", &[("authorization", &bearer)]).await;
+    stream.frame().await.unwrap();
+    assert_eq!(stream.frame().await, None);
+    let listed = app.request("", "GET", "/v1/tickets", &[("authorization", &bearer)], &Value::Null);
+    app.send(listed).await.expect(200);
+}
+
 /// More than one page of the log, told of `UTI`.
 async fn backlog(app: &TestApp) {
     let ticket = made(app, "MIDAZ-5").await;
