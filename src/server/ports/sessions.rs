@@ -94,20 +94,22 @@ pub struct RefreshToken {
     pub ended: bool,
 }
 
+/// When a code or device grant was redeemed, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redeemed {
+    /// When.
+    pub at: Timestamp,
+    /// The session that it opened.
+    pub sid: Uuid,
+}
+
 /// What became of a code or device grant that was to open a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redemption {
     /// The session is open.
     Opened,
-    /// It was redeemed before: when, by which client, and the session that was opened then.
-    Before {
-        /// When.
-        at: Timestamp,
-        /// By whom.
-        client_id: String,
-        /// What it opened.
-        sid: Uuid,
-    },
+    /// It was redeemed before.
+    Before(Redeemed),
     /// Unknown or expired, or its person was disabled or is of another generation by now.
     Dead,
 }
@@ -175,7 +177,9 @@ pub enum Poll {
     SlowDown,
     /// Decided: redeem it, or give up.
     Decided(DeviceGrant),
-    /// Unknown, of another client, or expired.
+    /// Its time is over, decided or not.
+    Expired,
+    /// Unknown, or of another client.
     Dead,
 }
 
@@ -197,8 +201,13 @@ pub struct SecondFactor {
 pub trait SessionStore: Send + Sync {
     /// Opens a session of the pages themselves, found by its cookie's hash.
     async fn open_session(&self, session: Session, cookie: Digest, audit: AuditEntry) -> StoreResult<()>;
-    /// The session of a cookie, unless it ended or is over at `now`; notes that it was used.
-    async fn session_by_cookie(&self, cookie: Digest, now: Timestamp) -> StoreResult<Option<Session>>;
+    /// The session of a cookie, unless it ended, is over at `now`, or was last used before `used_since`; notes that it is used at `now`.
+    async fn session_by_cookie(
+        &self,
+        cookie: Digest,
+        used_since: Timestamp,
+        now: Timestamp,
+    ) -> StoreResult<Option<Session>>;
     /// A person's open sessions at `now` and of this generation, last used first.
     async fn sessions(&self, user: UserId, generation: u64, now: Timestamp) -> StoreResult<Vec<Session>>;
     /// One session, ended or not; `None` where unknown.
@@ -210,9 +219,10 @@ pub trait SessionStore: Send + Sync {
 
     /// Keeps a code.
     async fn insert_code(&self, hash: Digest, grant: CodeGrant, audit: AuditEntry) -> StoreResult<()>;
-    /// What a code stands for, redeemed or not, expired or not.
-    async fn code(&self, hash: Digest) -> StoreResult<Option<CodeGrant>>;
+    /// What a code stands for, expired or not, and how it was redeemed if it was.
+    async fn code(&self, hash: Digest) -> StoreResult<Option<(CodeGrant, Option<Redeemed>)>>;
     /// Redeems a code at `now`: opens the session, with its first refresh token if there is one. Exactly one of parallel calls opens.
+    /// The caller has compared client, address and verifier.
     async fn redeem_code(
         &self,
         hash: Digest,
