@@ -7,6 +7,7 @@ mod cases;
 mod common;
 mod crash;
 mod operations;
+mod permissions;
 mod reference;
 mod story;
 mod tokens;

@@ -70,6 +70,14 @@ impl Call {
         self.try_send().unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 
+    /// Sends it and learns the status alone: the body of a stream never ends.
+    #[track_caller]
+    pub(crate) fn status(self) -> u16 {
+        // The answer is dropped inside the runtime too: that ends its connection.
+        let sent = RUNTIME.block_on(async { self.0.send().await.map(|answer| answer.status().as_u16()) });
+        sent.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+
     /// Sends it once.
     pub(crate) fn try_send(self) -> Result<Answer, reqwest::Error> {
         RUNTIME.block_on(async {
