@@ -112,6 +112,22 @@ pub struct ResetPassword {
     pub password: String,
 }
 
+/// A one-time link by which a user sets a password of their own choice.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct ResetLink {
+    /// Whose password it sets.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "joana"))]
+    pub username: Username,
+    /// The page; for this user's eyes alone. It cannot be read again.
+    #[cfg_attr(feature = "server", schema(example = "https://medreq.example.org/reset/k3…"))]
+    pub url: String,
+    /// Dead from then on; sooner where it was used or the password changed otherwise.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
+    pub expires_at: Timestamp,
+}
+
 /// A new password of one's own.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(ToSchema))]
@@ -132,7 +148,7 @@ macro_rules! shows_no_secret {
         }
     )+};
 }
-shows_no_secret!(CreateUser, ResetPassword, ChangePassword, ServiceAccountSecret);
+shows_no_secret!(CreateUser, ResetPassword, ResetLink, ChangePassword, ServiceAccountSecret);
 
 /// Who the token belongs to, and what it may do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use crate::api::{
     List,
     accounts::{
         AuditView, ChangePassword, ClientView, CreateClient, CreateServiceAccount, CreateUser, PatchServiceAccount,
-        PatchUser, ResetPassword, ServiceAccountSecret, TokenAnswer, UserView, Whoami,
+        PatchUser, ResetLink, ResetPassword, ServiceAccountSecret, TokenAnswer, UserView, Whoami,
     },
     tickets::Nothing,
 };
@@ -79,6 +79,15 @@ impl Client {
     pub async fn reset_password(&self, username: &str, password: &ResetPassword) -> Result<(), ClientError> {
         let path = ["auth", "v1", "users", username, "password"];
         self.done(Call::new(self, Method::POST, &path).json(password)).await
+    }
+
+    /// A one-time link by which a user sets a password of their own choice.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn reset_link(&self, username: &str) -> Result<ResetLink, ClientError> {
+        let path = ["auth", "v1", "users", username, "reset-link"];
+        self.fetch(Call::new(self, Method::POST, &path).json(&Nothing {})).await
     }
 
     /// One page of clients, service accounts among them.

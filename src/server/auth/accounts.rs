@@ -85,8 +85,11 @@ pub enum AccountError {
     #[error("somebody else changed this at the same time; read it again and repeat the change")]
     Changed,
     /// A one-time link that is unknown, used or too old.
-    #[error("the link is not valid any more; restart the server for a new one")]
+    #[error("the link is not valid any more; get a new one")]
     LinkSpent,
+    /// Not for somebody who is locked out.
+    #[error("the user is disabled; enable them first")]
+    Disabled,
     /// The store did not answer.
     #[error(transparent)]
     Store(StoreError),

@@ -59,7 +59,7 @@ impl Auth {
     /// [`AccountError`]; what can be refused is looked at before the link is spent. Who has no link learns nothing else.
     pub async fn complete_setup(&self, token: &str, admin: FirstAdmin<'_>) -> Result<User, AccountError> {
         let link = secrets::hash(token);
-        if !self.needs_setup().await? || !self.store.has_link(link, PURPOSE, Timestamp::now()).await? {
+        if !self.needs_setup().await? || self.store.link(link, PURPOSE, Timestamp::now()).await?.is_none() {
             return Err(AccountError::LinkSpent);
         }
         let username: Username = admin.username.parse().map_err(|why| AccountError::invalid("username", why))?;

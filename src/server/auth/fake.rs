@@ -185,9 +185,10 @@ impl IdentityStore for FakeStore {
         Ok(())
     }
 
-    async fn has_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<bool> {
+    async fn link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>> {
         let state = self.up()?;
-        Ok(state.links.get(&hash).is_some_and(|(kept, _, expires)| kept == purpose && now < *expires))
+        let good = state.links.get(&hash).filter(|(kept, _, expires)| kept == purpose && now < *expires);
+        Ok(good.map(|(_, subject, _)| subject.clone()))
     }
 
     async fn take_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>> {

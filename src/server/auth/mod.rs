@@ -14,6 +14,7 @@ pub mod imports;
 pub mod issuer;
 pub mod keys;
 pub mod passwords;
+pub mod resets;
 pub mod scopes;
 pub mod secrets;
 pub mod signin;

@@ -44,6 +44,9 @@ pub enum InvalidPassword {
     /// The first guess of anybody.
     #[error("the password is the username; choose another")]
     IsUsername,
+    /// A change that changes nothing.
+    #[error("the new password is the present one; choose another")]
+    Unchanged,
 }
 
 /// A password within bounds, in NFC: what a person types on any keyboard is the same bytes.
@@ -70,6 +73,15 @@ impl Password {
             return Err(InvalidPassword::TooLong);
         }
         Ok(Self(text.nfc().collect()))
+    }
+
+    /// Takes a new password of this user in place of their present one, as they typed both.
+    ///
+    /// # Errors
+    /// [`InvalidPassword`] says which rule it breaks.
+    pub fn changed(text: &str, current: &str, username: &Username) -> Result<Self, InvalidPassword> {
+        let password = Self::chosen(text, username)?;
+        if current.nfc().eq(password.0.chars()) { Err(InvalidPassword::Unchanged) } else { Ok(password) }
     }
 
     /// Takes a new password of this user.
@@ -188,5 +200,7 @@ mod tests {
         assert!(Password::chosen("密码很长也很安全的", &user).is_ok());
         let long: Username = "joanadarc".parse().unwrap();
         assert_eq!(Password::chosen("JoanaDarc", &long).unwrap_err(), InvalidPassword::IsUsername);
+        let same = Password::changed("caf\u{e9} 4 ever", "cafe\u{301} 4 ever", &user);
+        assert_eq!(same.unwrap_err(), InvalidPassword::Unchanged);
     }
 }

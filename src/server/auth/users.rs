@@ -123,7 +123,8 @@ impl Auth {
     pub async fn reset_password(&self, username: &str, password: &str, by: &Editor) -> Result<User, AccountError> {
         let user = self.user(username).await?;
         may_touch(&user, by)?;
-        self.store_password(&user.username, password, true, by).await
+        let hash = self.passwords.hash(Password::chosen(password, &user.username)?).await;
+        self.store_password(&user.username, hash, true, by).await
     }
 
     /// Changes one's own password, given the current one; kills everything issued, the token of this request too.
@@ -138,7 +139,7 @@ impl Auth {
         source: Source,
     ) -> Result<User, AccountError> {
         // Looked at first: a refused new password should cost no attempt.
-        Password::chosen(new, username)?;
+        let password = Password::changed(new, current, username)?;
         match self.authenticate_password(username.as_str(), current, source).await {
             Ok(_) => {}
             Err(SignInError::Refused) => return Err(AccountError::WrongPassword),
@@ -146,24 +147,35 @@ impl Auth {
             Err(SignInError::Store(error)) => return Err(error.into()),
         }
         let by = Editor { name: username.to_string(), may_admin: false };
-        self.store_password(username, new, false, &by).await
+        let hash = self.passwords.hash(password).await;
+        self.store_password(username, hash, false, &by).await
     }
 
     async fn store_password(
         &self,
         username: &Username,
-        password: &str,
+        hash: String,
         must_change: bool,
         by: &Editor,
     ) -> Result<User, AccountError> {
-        let hash = self.passwords.hash(Password::chosen(password, username)?).await;
         let _one_at_a_time = self.changes.lock().await;
-        let mut user = self.user(username.as_str()).await?;
+        let user = self.user(username.as_str()).await?;
+        self.put_password(user, hash, must_change, by).await
+    }
+
+    /// Writes a password's hash into a record that was read under the lock of changes.
+    pub(super) async fn put_password(
+        &self,
+        mut user: User,
+        hash: String,
+        must_change: bool,
+        by: &Editor,
+    ) -> Result<User, AccountError> {
         let generation_was = user.generation;
         user.password_hash = Some(hash);
         user.must_change_password = must_change;
         user.generation += 1;
-        let entry = by.audit("user", "password_set", username.as_str(), json!({ "must_change": must_change }));
+        let entry = by.audit("auth", "password_set", user.username.as_str(), json!({ "must_change": must_change }));
         self.store.update_user(user.clone(), generation_was, entry).await?;
         self.refresh().await;
         Ok(user)

@@ -110,9 +110,13 @@ pub(crate) async fn a_link_is_taken_once(ports: Ports) {
     let later = now.checked_add(SignedDuration::from_mins(10)).unwrap();
     let subject = Some("ana".to_owned());
     ports.identity.insert_link([1; 32], "reset", subject.clone(), later, entry("link_made")).await.unwrap();
-    assert!(!ports.identity.has_link([1; 32], "first_admin", now).await.unwrap());
-    assert!(!ports.identity.has_link([1; 32], "reset", later).await.unwrap());
-    assert!(ports.identity.has_link([1; 32], "reset", now).await.unwrap(), "looking takes nothing");
+    assert_eq!(ports.identity.link([1; 32], "first_admin", now).await.unwrap(), None);
+    assert_eq!(ports.identity.link([1; 32], "reset", later).await.unwrap(), None);
+    assert_eq!(
+        ports.identity.link([1; 32], "reset", now).await.unwrap(),
+        Some(subject.clone()),
+        "looking takes nothing"
+    );
     assert_eq!(ports.identity.take_link([1; 32], "first_admin", now).await.unwrap(), None);
     assert_eq!(ports.identity.take_link([1; 32], "reset", later).await.unwrap(), None);
     let takes = join_all((0..5).map(|_| ports.identity.take_link([1; 32], "reset", now))).await;

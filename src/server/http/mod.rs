@@ -6,7 +6,9 @@
 //! and with a body 400, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
 
 mod accounts;
+mod audit;
 mod catalog;
+mod clients;
 mod commands;
 mod error;
 mod events;
@@ -28,11 +30,13 @@ mod reference;
 mod replies;
 mod request_id;
 mod serve;
+mod service_accounts;
 mod setup;
 mod setup_page;
 mod stall;
 mod strict;
 mod tickets;
+mod users;
 
 #[cfg(test)]
 mod imports_tests;
@@ -169,6 +173,10 @@ fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         // One line per resource file, by name.
         .merge(accounts::routes())
+        .merge(audit::routes())
+        .merge(clients::routes())
+        .merge(service_accounts::routes())
+        .merge(users::routes())
         .merge(oauth2::routes())
         .merge(setup::routes())
         .merge(catalog::routes())

@@ -176,9 +176,9 @@ pub trait IdentityStore: Send + Sync {
         expires_at: Timestamp,
         audit: AuditEntry,
     ) -> StoreResult<()>;
-    /// True where a one-time link could be taken at `now`; it stays.
-    async fn has_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<bool>;
-    /// Takes a one-time link: returns its subject once, then never again; `None` where unknown, used or expired at `now`.
+    /// The subject of a one-time link that could be taken at `now`; it stays. `None` where unknown, used or expired.
+    async fn link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>>;
+    /// Takes a one-time link: as [`link`](Self::link) once, then never again.
     async fn take_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>>;
     /// Appends to the audit log.
     async fn audit(&self, entry: AuditEntry) -> StoreResult<()>;

@@ -139,12 +139,12 @@ impl IdentityStore for SqliteStore {
             .await
     }
 
-    async fn has_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<bool> {
+    async fn link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>> {
         let purpose = purpose.to_owned();
         self.readers
             .read(move |conn| {
-                let sql = "SELECT 1 FROM links WHERE hash = ?1 AND purpose = ?2 AND expires_at > ?3";
-                Ok(conn.prepare_cached(sql)?.exists((hash, purpose, to_millis(now)))?)
+                let sql = "SELECT subject FROM links WHERE hash = ?1 AND purpose = ?2 AND expires_at > ?3";
+                Ok(conn.query_row(sql, (hash, purpose, to_millis(now)), |row| row.get(0)).optional()?)
             })
             .await
     }
