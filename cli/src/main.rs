@@ -10,6 +10,7 @@ mod lines;
 mod logging;
 mod output;
 mod paths;
+mod private;
 mod table;
 mod values;
 

@@ -1,10 +1,6 @@
 //! `medreq client …`: the apps and service accounts that may get tokens. A secret is shown once, or goes straight into a file.
 
-use std::{
-    fs::OpenOptions,
-    io::{ErrorKind, Write},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use medreq::{
@@ -13,7 +9,7 @@ use medreq::{
 };
 
 use super::paging::{Paging, tell_more};
-use crate::{context::Context, failure::Failure, input::confirm, table::Table};
+use crate::{context::Context, failure::Failure, input::confirm, private::PrivateFile, table::Table};
 
 /// The apps and service accounts that may get tokens.
 #[derive(Debug, Args)]
@@ -112,9 +108,9 @@ impl Client {
             Command::Enable { client } => set_disabled(context, &client, false).await,
             Command::RotateSecret { client, secret, yes } => {
                 confirm(&format!("The present secret of {client} stops working at once. Go on?"), yes)?;
-                secret.can_be_written()?;
+                let file = secret.open()?;
                 let answer = context.client()?.rotate_secret(&client).await?;
-                secret.give(context, answer)
+                give(context, file, answer)
             }
         }
     }
@@ -159,7 +155,7 @@ impl Add {
             let app = client.create_client(&app).await?;
             return context.output.show(&app, |app| table(std::slice::from_ref(app)));
         }
-        self.secret.can_be_written()?;
+        let file = self.secret.open()?;
         let account = CreateServiceAccount {
             client_id: Some(self.client),
             name: self.name,
@@ -167,49 +163,30 @@ impl Add {
             wards: (!self.wards.is_empty()).then(|| self.wards.into_iter().collect()),
         };
         let answer = client.create_service_account(&account).await?;
-        self.secret.give(context, answer)
+        give(context, file, answer)
     }
 }
 
 impl SecretTo {
-    /// Looked at before the secret is made: one that cannot be kept would be lost.
-    fn can_be_written(&self) -> Result<(), Failure> {
-        match &self.secret_file {
-            Some(path) if path.exists() => {
-                let error = std::io::Error::from(ErrorKind::AlreadyExists);
-                Err(Failure::file(path, &error))
-            }
-            Some(path) => write_private(path, "").map_err(|error| Failure::file(path, &error)),
-            None => Ok(()),
-        }
-    }
-
-    fn give(&self, context: &Context, answer: ServiceAccountSecret) -> Result<(), Failure> {
-        let Some(path) = &self.secret_file else {
-            return context.output.show(&answer, |answer| {
-                format!(
-                    "client_id      {}\nclient_secret  {}\nKeep the secret now: it cannot be read again.",
-                    answer.account.client_id, answer.client_secret
-                )
-            });
-        };
-        let written = OpenOptions::new().write(true).truncate(true).open(path);
-        written
-            .and_then(|mut file| writeln!(file, "{}", answer.client_secret).and_then(|()| file.sync_all()))
-            .map_err(|error| Failure::file(path, &error))?;
-        context.output.show(&answer.account, |client| table(std::slice::from_ref(client)))?;
-        context.output.hint(&format!("the secret is in {}", path.display()));
-        Ok(())
+    /// Made before the secret is: one that cannot be kept would be lost.
+    fn open(&self) -> Result<Option<PrivateFile>, Failure> {
+        self.secret_file.as_deref().map(PrivateFile::create).transpose()
     }
 }
 
-/// A new file that only its owner reads.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+fn give(context: &Context, file: Option<PrivateFile>, answer: ServiceAccountSecret) -> Result<(), Failure> {
+    let Some(mut file) = file else {
+        return context.output.show(&answer, |answer| {
+            format!(
+                "client_id      {}\nclient_secret  {}\nKeep the secret now: it cannot be read again.",
+                answer.account.client_id, answer.client_secret
+            )
+        });
+    };
+    file.line(&answer.client_secret)?;
+    context.output.show(&answer.account, |client| table(std::slice::from_ref(client)))?;
+    context.output.hint(&format!("the secret is in {}", file.path().display()));
+    Ok(())
 }
 
 fn table(clients: &[ClientView]) -> String {

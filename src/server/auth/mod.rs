@@ -383,6 +383,8 @@ fn actor_of(authority: &Authority, client_id: &str, delegated: bool) -> Result<A
 }
 
 #[cfg(test)]
+mod resets_tests;
+#[cfg(test)]
 mod sqlite_tests;
 #[cfg(test)]
 mod tests;

@@ -21,29 +21,29 @@ use super::{
 };
 use crate::domain::reason::Role;
 
-const URL: &str = "http://127.0.0.1:8080";
-const PASSWORD: &str = "correct horse";
+pub(super) const URL: &str = "http://127.0.0.1:8080";
+pub(super) const PASSWORD: &str = "correct horse";
 
-struct Site {
-    auth: Arc<Auth>,
-    store: Arc<FakeStore>,
+pub(super) struct Site {
+    pub(super) auth: Arc<Auth>,
+    pub(super) store: Arc<FakeStore>,
 }
 
-async fn site() -> Site {
+pub(super) async fn site() -> Site {
     let store = Arc::new(FakeStore::default());
     let auth = Auth::open(Arc::clone(&store) as Arc<dyn IdentityStore>, &URL.parse().unwrap()).await.unwrap();
     Site { auth, store }
 }
 
-fn source(text: &str) -> Source {
+pub(super) fn source(text: &str) -> Source {
     text.parse::<IpAddr>().unwrap().into()
 }
 
-fn here() -> Source {
+pub(super) fn here() -> Source {
     source("127.0.0.1")
 }
 
-fn new_user(username: &str, role: Role, password: Option<&str>) -> NewUser {
+pub(super) fn new_user(username: &str, role: Role, password: Option<&str>) -> NewUser {
     NewUser {
         username: username.parse().unwrap(),
         name: "Somebody".into(),
@@ -56,15 +56,15 @@ fn new_user(username: &str, role: Role, password: Option<&str>) -> NewUser {
 }
 
 impl Site {
-    async fn user(&self, username: &str, role: Role) {
+    pub(super) async fn user(&self, username: &str, role: Role) {
         self.auth.create_user(new_user(username, role, None), &Editor::on_server()).await.unwrap();
     }
 
-    async fn token_of(&self, username: &str) -> String {
+    pub(super) async fn token_of(&self, username: &str) -> String {
         self.auth.user_token(username, SignedDuration::from_mins(10)).await.unwrap().access_token
     }
 
-    async fn service(&self, scopes: &[Scope]) -> (String, Secret) {
+    pub(super) async fn service(&self, scopes: &[Scope]) -> (String, Secret) {
         let new = NewServiceAccount {
             client_id: Some("his-bridge".into()),
             name: "HIS".into(),
@@ -75,7 +75,7 @@ impl Site {
         (client.client_id, secret)
     }
 
-    async fn service_token(&self, scopes: &[Scope]) -> String {
+    pub(super) async fn service_token(&self, scopes: &[Scope]) -> String {
         let (id, secret) = self.service(scopes).await;
         self.grant(&format!("grant_type=client_credentials&client_id={id}&client_secret={}", secret.reveal()))
             .await
@@ -83,11 +83,11 @@ impl Site {
             .access_token
     }
 
-    async fn grant(&self, body: &str) -> Result<grants::Issued, TokenError> {
+    pub(super) async fn grant(&self, body: &str) -> Result<grants::Issued, TokenError> {
         self.auth.token(TokenRequest { body: body.as_bytes(), authorization: None, source: here() }).await
     }
 
-    async fn patch(&self, username: &str, patch: UserPatch) -> Result<(), AccountError> {
+    pub(super) async fn patch(&self, username: &str, patch: UserPatch) -> Result<(), AccountError> {
         self.auth.patch_user(username, patch, &Editor::on_server()).await.map(drop)
     }
 }

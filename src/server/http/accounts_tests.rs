@@ -92,6 +92,20 @@ async fn what_does_not_fit_is_refused_by_field() {
 }
 
 #[tokio::test]
+async fn a_reset_link_is_given_once_to_who_may_and_kept_by_no_cache() {
+    let app = TestApp::new().await;
+    let answer = app.call("ada", "POST", "/auth/v1/users/ana/reset-link", NONE, Value::Null).await;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let link = answer.expect(200);
+    assert!(link["url"].as_str().unwrap().contains("/reset/") && link["expires_at"].as_str().unwrap().ends_with('Z'));
+    let of = |who: &'static str, path: &'static str| app.call(who, "POST", path, NONE, Value::Null);
+    assert_eq!(of("ana", "/auth/v1/users/bia/reset-link").await.refusal(), (403, "insufficient_scope"));
+    assert_eq!(of("ada", "/auth/v1/users/nobody/reset-link").await.refusal(), (404, "user_not_found"));
+    app.call("ada", "PATCH", "/auth/v1/users/bia", NONE, json!({ "disabled": true })).await.expect(200);
+    assert_eq!(of("ada", "/auth/v1/users/bia/reset-link").await.refusal(), (409, "user_disabled"));
+}
+
+#[tokio::test]
 async fn lists_go_page_by_page() {
     let app = TestApp::new().await;
     let (mut names, mut path) = (Vec::new(), "/auth/v1/users?limit=3".to_owned());

@@ -1,5 +1,6 @@
 //! `medreq user …`: people, their roles and places. `add` and `token` open the store itself; everything else goes through the API.
 
+mod links;
 mod local;
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -63,6 +64,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    ResetLink(links::ResetLinks),
     Token(local::Token),
 }
 
@@ -118,6 +120,7 @@ impl User {
             Command::Disable(name) => set_disabled(context, &name.username, true).await,
             Command::Enable(name) => set_disabled(context, &name.username, false).await,
             Command::Password { name, password_file } => password(context, &name.username, password_file).await,
+            Command::ResetLink(links) => links.run(context).await,
             Command::Token(token) => token.run(context).await,
         }
     }
