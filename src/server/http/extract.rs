@@ -1,6 +1,6 @@
 //! Extractors: the caller, and bodies, queries and paths of the right shape or a problem that names the field. They know no resource.
 
-use std::{net::IpAddr, time::Duration};
+use std::{borrow::Cow, net::IpAddr, time::Duration};
 
 use axum::{
     body::Body,
@@ -210,15 +210,24 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
     }
 }
 
-/// Reads a query string. An empty parameter counts as left out: forms send them.
+/// Reads a query string. An empty parameter counts as left out, for forms send them; its name must be one all the same.
 pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
-    let given = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty());
-    let given = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
-    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(given.as_bytes()));
-    serde_path_to_error::deserialize(pairs).map_err(|error| {
+    let (empty, given): (Vec<_>, Vec<_>) =
+        form_urlencoded::parse(query.as_bytes()).partition(|(_, value)| value.is_empty());
+    let unknown = |error: &PairsError| error.inner().to_string().starts_with("unknown field `");
+    // Read alone, it is refused by its name where it has none here, and for its value or what else is missing where it has.
+    let misspelt = empty.iter().filter_map(|pair| from_pairs::<T>(std::slice::from_ref(pair)).err()).find(unknown);
+    misspelt.map_or_else(|| from_pairs(&given), Err).map_err(|error| {
         let text = error.inner().to_string();
         ApiError::bad_request("invalid_parameter", field_of(error.path(), &text), text)
     })
+}
+
+type PairsError = serde_path_to_error::Error<serde::de::value::Error>;
+
+fn from_pairs<T: DeserializeOwned>(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<T, PairsError> {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes())))
 }
 
 /// The parameters of the path.

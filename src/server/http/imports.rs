@@ -63,7 +63,7 @@ struct Reading {
         (status = 404, description = "Nothing of that name can be imported", body = Problem),
         (status = 409, description = "Another catalogue import is running: `import_running`; or the users changed meanwhile", body = Problem),
         (status = 413, description = "The file is too large", body = Problem),
-        (status = 422, description = "`format_not_recognised` or `no_good_rows`: nothing changed", body = Problem)
+        (status = 422, description = "`format_not_recognised`, `no_good_rows` or `too_many_rows` (a list has at most 20,000): nothing changed", body = Problem)
     )
 )]
 async fn import_file(

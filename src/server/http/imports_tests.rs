@@ -297,3 +297,14 @@ async fn adoption_and_lists_make_no_class_laxer_nor_doubt_what_the_hospital_said
     assert_eq!(counts(&import(&app, "paulo", "medications", with("")).await.expect(200)), [1, 0, 0, 1, 0]);
     assert_eq!(counts(&import(&app, "paulo", "medications", with("A1")).await.expect(200)), [1, 0, 1, 0, 0]);
 }
+
+#[tokio::test]
+async fn a_list_that_would_hold_up_the_tickets_is_refused_whole() {
+    let app = TestApp::new().await;
+    let mut list = String::from("code,name,ward\n");
+    (0..20_001).for_each(|row| list.push_str(&format!("C-{row},Cabinet {row},UTI\n")));
+    let refused = import(&app, "ada", "cabinets", list).await;
+    assert_eq!(refused.refusal(), (422, "too_many_rows"));
+    assert!(refused.json["detail"].as_str().unwrap().contains("20000"), "{}", refused.json);
+    assert_eq!(app.get("ada", "/v1/cabinets/C-0").await.refusal(), (404, "cabinet_not_found"));
+}

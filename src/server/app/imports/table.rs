@@ -13,8 +13,9 @@ use crate::server::catalog::{
     lines::{self, LINE_MAX, Line, Lines},
 };
 
-/// Most rows of one list: they are held in memory until the last one is read.
-const ROWS_MAX: u64 = 200_000;
+/// Most rows of one list: they become visible together, in one transaction, and no ticket waits longer than about a second behind it.
+/// A hospital's own lists are shorter; whole directories are for the catalogue, which has a database of its own.
+pub(super) const ROWS_MAX: u64 = 20_000;
 
 /// The columns of a list.
 pub(super) struct Layout {

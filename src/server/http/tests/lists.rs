@@ -96,6 +96,9 @@ async fn an_empty_parameter_is_one_not_given() {
                &identifier=&overdue=&from=&to=&sort=due_at&limit=50&cursor=";
     assert_eq!(ids(&app, "ana", all).await, [ticket["id"].as_str().unwrap()]);
     assert_eq!(ids(&app, "ana", "sort=&limit=&status=").await.len(), 1);
+    let misspelt = app.get("ana", "/v1/tickets?statsu=&limit=1").await;
+    assert_eq!(misspelt.refusal(), (400, "invalid_parameter"));
+    assert_eq!(misspelt.json["field"], "statsu");
     for (who, path) in [
         ("ana", "/v1/medications?q=&active=&unreviewed=&limit=&cursor="),
         ("ana", "/v1/catalog?q=&limit=&cursor="),
