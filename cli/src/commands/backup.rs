@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use medreq::server::sqlite::{backup, owner};
+use medreq::server::sqlite::{Proof, backup, owner};
 use serde_json::json;
 
 use crate::{context::Context, failure::Failure, paths::DataDir};
@@ -37,7 +37,7 @@ enum Verb {
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
-    /// Proves one: checksums, integrity, and every ticket rebuilt from its events.
+    /// Proves one: checksums, integrity, every ticket rebuilt from its events, the chain of the audit log, accounts that read.
     #[command(after_help = "Example:\n  medreq backup verify /backups/20300115T100000Z-1a2b3c4d")]
     Verify {
         /// The backup's directory.
@@ -66,8 +66,11 @@ impl Backup {
                 let mut report = described(&found);
                 report["tickets"] = proof.tickets.into();
                 report["events"] = proof.events.into();
+                report["audit_entries"] = proof.audit.map(|(entries, _)| entries).into();
+                report["users"] = proof.users.into();
+                report["clients"] = proof.clients.into();
                 report["ok"] = true.into();
-                output.show(&report, |_| format!("ok: {} tickets rebuilt from {} events", proof.tickets, proof.events))
+                output.show(&report, |_| proven(&found, &proof))
             }
         }
     }
@@ -77,6 +80,20 @@ impl From<backup::BackupError> for Failure {
     fn from(error: backup::BackupError) -> Self {
         Self::Local { code: error.code(), detail: error.to_string() }
     }
+}
+
+fn proven(backup: &backup::Backup, proof: &Proof) -> String {
+    let audit = match proof.audit {
+        Some((entries, _)) => format!("{entries} audit entries chained"),
+        None => "the audit log is from before it was chained".to_owned(),
+    };
+    let heads = backup.manifest.counts.as_ref().map_or_else(String::new, |counts| {
+        format!("\nheads: events {}, audit {}", backup.manifest.head_hash, counts.audit_hash)
+    });
+    format!(
+        "ok: {} tickets rebuilt from {} events, {audit}, {} users, {} clients{heads}",
+        proof.tickets, proof.events, proof.users, proof.clients
+    )
 }
 
 fn line(backup: &backup::Backup) -> String {

@@ -9,8 +9,9 @@ use super::{CABINETS, MEDICATIONS, Ports, creation, everything, missing_dose, nu
 use crate::{
     domain::{
         actor::Reach,
+        code::PharmacyCode,
         command::{AssistanceRequest, Command, Create},
-        reason::{AssistanceCategory, CancelReason, HoldReason, Kind, Priority, Status},
+        reason::{AssistanceCategory, CancelReason, HoldReason, Kind, Priority, Status, TransferReason},
         text::{FreeText, fold},
         ticket::{Ticket, TicketId},
     },
@@ -82,7 +83,13 @@ async fn fill(ports: &Ports, dice: &mut Dice) -> Vec<Ticket> {
         let ticket = ports.done(creation(&n.to_string(), anything(dice, n))).await;
         let name = dice.pick(&["bia", "carl"]);
         let key = |step: &str| format!("{step}{n}");
-        match dice.roll(5) {
+        match dice.roll(6) {
+            5 => {
+                let elsewhere = if ticket.pharmacy.as_str() == "CENTRAL" { "SATELITE" } else { "CENTRAL" };
+                let reason = dice.pick(TransferReason::ALL);
+                let transfer = Command::Transfer { pharmacy: super::code(elsewhere), reason, note: None };
+                ports.done(on(&key("transfer"), &ticket, transfer, pharmacist(name))).await;
+            }
             0 => drop(ports.done(on(&key("claim"), &ticket, Command::Claim, pharmacist(name))).await),
             1 => {
                 let cancel = Command::Cancel { reason: CancelReason::ALL[0], note: None };
@@ -153,7 +160,7 @@ fn matches(query: &TicketQuery, ticket: &Ticket) -> bool {
     }
     let assignee = ticket.assignee.as_ref().map(|person| &person.username);
     let medications = &query.medications;
-    query.visibility.includes(&ticket.ward, [&ticket.pharmacy])
+    query.visibility.sees(ticket)
         && among(&query.statuses, Some(&ticket.status))
         && among(&query.kinds, Some(&ticket.kind))
         && among(&query.priorities, Some(&ticket.priority))
@@ -278,6 +285,23 @@ pub(crate) async fn a_reader_sees_their_places_only(ports: Ports) {
     assert_eq!(list(Reach::none(), [super::code("SATELITE")].into_iter().collect()).await, [cm.id].into());
     assert_eq!(list(only("UTI"), [super::code("SATELITE")].into_iter().collect()).await, [uti.id, cm.id].into());
     assert_eq!(list(Reach::none(), Reach::none()).await, [].into());
+
+    // A pharmacy that handed a ticket on goes on seeing it, in lists as by itself.
+    let reason = TransferReason::ALL[0];
+    let to = |name: &str| Command::Transfer { pharmacy: super::code(name), reason, note: None };
+    let uti = ports.done(on("away", &uti, to("SATELITE"), pharmacist("bia"))).await;
+    for (name, sees) in [("CENTRAL", vec![uti.id]), ("SATELITE", vec![uti.id, cm.id])] {
+        let visibility = Visibility { wards: Reach::none(), pharmacies: only_pharmacy(name) };
+        assert_eq!(list(Reach::none(), only_pharmacy(name)).await, sees.iter().copied().collect(), "{name}");
+        assert_eq!([&uti, &cm].map(|ticket| visibility.sees(ticket)), [&uti, &cm].map(|it| sees.contains(&it.id)));
+        assert_eq!(ports.tickets.counts(visibility).await.unwrap(), [(Status::Open, sees.len() as u64)].into());
+    }
+    let back = ports.done(on("back", &uti, to("CENTRAL"), pharmacist("bia"))).await;
+    assert_eq!(list(Reach::none(), only_pharmacy("SATELITE")).await, [back.id, cm.id].into());
+}
+
+fn only_pharmacy(name: &str) -> Reach<PharmacyCode> {
+    [super::code(name)].into_iter().collect()
 }
 
 pub(crate) async fn cursors_are_bound_to_their_order(ports: Ports) {

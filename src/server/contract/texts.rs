@@ -33,19 +33,6 @@ pub(crate) async fn erased_texts_are_gone_for_good(ports: Ports) {
         }
     }
 
-    // A text written later has a key of its own, and opens nothing older.
-    ports.done(on("c2", &erased, comment("dose entregue"), nurse())).await;
-    let history = ports.tickets.history(ticket.id).await.unwrap();
-    let texts: Vec<_> = history
-        .into_iter()
-        .filter_map(|event| match event.event.change {
-            Change::Commented { text } => Some(text),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(texts, [FreeText::Erased, FreeText::Plain("dose entregue".to_owned())]);
-    assert_eq!(ports.tickets.ticket(ticket.id).await.unwrap().unwrap().note, Some(FreeText::Erased));
-
     let unknown = creation("unknown", missing_dose("x", "HEPARINA")).ticket;
     assert!(matches!(ports.tickets.erase_texts(unknown).await, Err(StoreError::Missing { what: "ticket", .. })));
 }

@@ -18,7 +18,7 @@ use crate::domain::{
 pub struct Visibility {
     /// Tickets of these wards …
     pub wards: Reach<WardCode>,
-    /// … and tickets in the queues of these pharmacies.
+    /// … and tickets that are or were in the queues of these pharmacies.
     pub pharmacies: Reach<PharmacyCode>,
 }
 
@@ -123,6 +123,6 @@ pub trait TicketStore: Send + Sync {
     /// Deletes the key of a ticket's free texts and patient reference: they cannot be read again, the audit chain stays whole.
     async fn erase_texts(&self, id: TicketId) -> StoreResult<()>;
 
-    /// Open tickets by status, of what the reader may see.
+    /// Open tickets by status, of what the reader may see, as lists show it.
     async fn counts(&self, visibility: Visibility) -> StoreResult<BTreeMap<Status, u64>>;
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    audit,
     copying::{self, hex},
     events,
     open::{CATALOG_FILE, DATABASE_FILE, OpenError, OpenMode, create_private, prepare_directory, tune},
@@ -46,8 +47,26 @@ pub struct Manifest {
     pub last_seq: u64,
     /// That event's hash, in hexadecimal digits.
     pub head_hash: String,
+    /// What its records come to; backups of before this was counted lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
     /// Its files, beside the manifest.
     pub files: Vec<ManifestFile>,
+}
+
+/// What a backup's database holds, as counted when it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Tickets.
+    pub tickets: u64,
+    /// Entries of the audit log.
+    pub audit_entries: u64,
+    /// The newest entry's hash, in hexadecimal digits.
+    pub audit_hash: String,
+    /// Users.
+    pub users: u64,
+    /// Clients and service accounts.
+    pub clients: u64,
 }
 
 /// A file of a backup.
@@ -213,11 +232,30 @@ fn fill(data_dir: &Path, to: &Path, extra: &[&str], created_at: Timestamp) -> Re
         epoch: schema::epoch(&conn).map_err(store_error)?,
         last_seq: head.seq,
         head_hash: hex(&head.hash),
+        counts: count(&conn).map_err(store_error)?,
         files,
     };
     let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is always JSON");
     copying::write(&to.join(MANIFEST_FILE), &text).map_err(BackupError::at(to))?;
     Ok(manifest)
+}
+
+/// `None` of a database that an older medreq serves, whose audit log has no chain.
+fn count(conn: &Connection) -> StoreResult<Option<Counts>> {
+    if !audit::is_chained(conn)? {
+        return Ok(None);
+    }
+    let rows = |table: &str| -> StoreResult<u64> {
+        let count: i64 = conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    };
+    Ok(Some(Counts {
+        tickets: rows("tickets")?,
+        audit_entries: rows("audit")?,
+        audit_hash: hex(&audit::head(conn)?.1),
+        users: rows("users")?,
+        clients: rows("clients")?,
+    }))
 }
 
 fn summed(dir: &Path, name: &str) -> Result<ManifestFile, BackupError> {
@@ -301,7 +339,7 @@ pub fn read(path: &Path) -> Result<Backup, BackupError> {
     Ok(Backup { path: path.to_owned(), manifest })
 }
 
-/// Proves a backup: every file is what the manifest says, and the database holds together (I9).
+/// Proves a backup: every file is what the manifest says, the database holds together (I9), and its logs end where the manifest says.
 ///
 /// # Errors
 /// [`BackupError`] names the file or the rule that does not hold.
@@ -329,7 +367,16 @@ pub fn verify(path: &Path) -> Result<(Backup, Proof), BackupError> {
     let proof = prove(&conn).map_err(BackupError::Unsound)?;
     let manifest = &backup.manifest;
     let epoch = schema::epoch(&conn).map_err(BackupError::Unsound)?;
-    if (epoch, proof.events, hex(&proof.head)) != (manifest.epoch, manifest.last_seq, manifest.head_hash.clone()) {
+    let same_log =
+        (epoch, proof.events, hex(&proof.head)) == (manifest.epoch, manifest.last_seq, manifest.head_hash.clone());
+    let counted = proof.audit.map(|(audit_entries, hash)| Counts {
+        tickets: proof.tickets,
+        audit_entries,
+        audit_hash: hex(&hash),
+        users: proof.users,
+        clients: proof.clients,
+    });
+    if !same_log || (manifest.counts.is_some() && manifest.counts != counted) {
         return Err(BackupError::Altered { file: MANIFEST_FILE.to_owned(), what: "does not fit its database" });
     }
     Ok((backup, proof))

@@ -136,8 +136,7 @@ fn collect(epoch: Uuid, mut rows: rusqlite::Rows<'_>) -> StoreResult<Vec<Recorde
 fn recorded(epoch: Uuid, row: &Row<'_>) -> StoreResult<RecordedEvent> {
     let ticket = TicketId(to_uuid(&row.get::<_, String>(1)?)?);
     let mut event: Event = serde_json::from_str(&row.get::<_, String>(6)?)?;
-    let key = row.get::<_, Option<Vec<u8>>>(7)?.map(|key| TextKey::new(ticket, &key)).transpose()?;
-    sealing::open(key.as_ref(), &mut event)?;
+    sealing::open(TextKey::of(ticket, row.get(7)?)?.as_ref(), &mut event)?;
     Ok(RecordedEvent {
         position: Cursor { epoch, seq: row.get::<_, i64>(0)?.cast_unsigned() },
         ticket,

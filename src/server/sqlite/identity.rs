@@ -1,12 +1,13 @@
-//! Users, clients, keys, links and the audit log. Every write takes its audit entry along in its own transaction.
+//! Users, clients, keys and links. Every write takes its audit entry along in its own transaction.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 use serde::de::DeserializeOwned;
 
 use super::{
     SqliteStore,
+    audit::{append, audit_page},
     convert::{from_millis, to_millis},
     error::taken,
     reference::require,
@@ -380,53 +381,4 @@ fn insert_signing_key(conn: &Connection, key: &SigningKey) -> StoreResult<()> {
     );
     taken(inserted, "signing key", &key.kid)?;
     Ok(())
-}
-
-/// Appends an audit entry in the writer's transaction.
-pub(super) fn append(conn: &Connection, entry: &AuditEntry) -> StoreResult<()> {
-    conn.prepare_cached(
-        "INSERT INTO audit (at, kind, action, actor, subject, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
-        to_millis(entry.at),
-        &entry.kind,
-        &entry.action,
-        &entry.actor,
-        &entry.subject,
-        entry.detail.to_string(),
-    ))?;
-    Ok(())
-}
-
-fn audit_page(conn: &Connection, query: &AuditQuery) -> StoreResult<Page<AuditEntry>> {
-    let bad_cursor = |after: &String| StoreError::Missing { what: "cursor", key: after.clone() };
-    let before = match &query.after {
-        None => i64::MAX,
-        Some(after) => after.parse::<i64>().map_err(|_| bad_cursor(after))?,
-    };
-    let mut statement = conn.prepare_cached(
-        "SELECT id, at, kind, action, actor, subject, detail FROM audit
-         WHERE id < ?1 AND (?2 IS NULL OR kind = ?2) ORDER BY id DESC LIMIT ?3",
-    )?;
-    let mut rows = statement.query((before, &query.kind, fetch(query.limit)))?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        entries.push((row.get::<_, i64>(0)?, audit_entry(row)?));
-    }
-    let total =
-        conn.query_row("SELECT count(*) FROM audit WHERE ?1 IS NULL OR kind = ?1", [&query.kind], |row| row.get(0))?;
-    let with_ids = page(entries, query.limit, total, |(id, _)| id.to_string());
-    let items = with_ids.items.into_iter().map(|(_, entry)| entry).collect();
-    Ok(Page { items, next: with_ids.next, total: with_ids.total })
-}
-
-fn audit_entry(row: &Row<'_>) -> StoreResult<AuditEntry> {
-    Ok(AuditEntry {
-        at: from_millis(row.get(1)?)?,
-        kind: row.get(2)?,
-        action: row.get(3)?,
-        actor: row.get(4)?,
-        subject: row.get(5)?,
-        detail: serde_json::from_str(&row.get::<_, String>(6)?)?,
-    })
 }

@@ -55,14 +55,16 @@ impl Filter {
         }
     }
 
-    /// What the reader may see: the wards' tickets and the pharmacies' queues.
+    /// What the reader may see: [`Visibility::includes`] as SQL, of the ward and of the pharmacies that have or had the ticket.
     pub(super) fn visible(&mut self, visibility: &Visibility) {
         let (Reach::Only(wards), Reach::Only(pharmacies)) = (&visibility.wards, &visibility.pharmacies) else {
             return;
         };
         let wards = self.in_list("t.ward", wards);
-        let pharmacies = self.in_list("t.pharmacy", pharmacies);
-        self.clauses.push(format!("({wards} OR {pharmacies})"));
+        let queues = self.in_list("t.pharmacy", pharmacies);
+        let former = self.in_list("pharmacy", pharmacies);
+        let handed_on = format!("t.row IN (SELECT ticket FROM former_pharmacies WHERE {former})");
+        self.clauses.push(format!("({wards} OR {queues} OR {handed_on})"));
     }
 
     fn of(conn: &Connection, query: &TicketQuery) -> StoreResult<Self> {

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file behind every port. It must never acknowledge what is not committed, nor let a reader hold up the writer.
 
+mod audit;
 pub mod backup;
 mod convert;
 mod copying;

@@ -6,8 +6,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     SqliteStore,
+    audit::append,
     error::taken,
-    identity::{all_bodies, append, one_body, setting},
+    identity::{all_bodies, one_body, setting},
     medications, replies,
 };
 use crate::{

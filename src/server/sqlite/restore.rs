@@ -12,8 +12,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    audit,
     backup::{Backup, BackupError, verify},
-    copying, identity,
+    copying,
     open::{
         CATALOG_FILE, DATABASE_FILE, LOCK_FILE, Migration, OpenError, RESTORING, check_owner, open_database, take_lock,
     },
@@ -140,7 +141,7 @@ fn begin_again(conn: &Connection, backup: &Backup) -> StoreResult<Uuid> {
             "epoch": epoch,
         }),
     };
-    identity::append(&transaction, &entry)?;
+    audit::append(&transaction, &entry)?;
     transaction.commit()?;
     Ok(epoch)
 }

@@ -38,8 +38,7 @@ pub(super) fn load(conn: &Connection, id: TicketId) -> StoreResult<Option<Stored
 /// Reads a ticket from the columns of its body and its key.
 pub(super) fn opened(row: &Row<'_>, body: usize, key: usize) -> StoreResult<Ticket> {
     let mut ticket: Ticket = serde_json::from_str(row.get_ref(body)?.as_str().map_err(rusqlite::Error::from)?)?;
-    let key = row.get::<_, Option<Vec<u8>>>(key)?.map(|key| TextKey::new(ticket.id, &key)).transpose()?;
-    sealing::open(key.as_ref(), &mut ticket)?;
+    sealing::open(TextKey::of(ticket.id, row.get(key)?)?.as_ref(), &mut ticket)?;
     Ok(ticket)
 }
 
@@ -103,10 +102,13 @@ fn write_state(conn: &Connection, row: i64, version_was: u64, ticket: &Ticket) -
 fn index(conn: &Connection, row: i64, before: Option<&Ticket>, after: &Ticket) -> StoreResult<()> {
     let medications =
         |ticket: &Ticket| -> BTreeSet<String> { ticket.lines.iter().map(|line| line.medication.to_string()).collect() };
+    let former =
+        |ticket: &Ticket| -> BTreeSet<String> { ticket.former_pharmacies.iter().map(ToString::to_string).collect() };
     let key = WordKey::load(conn)?;
     let was = before.map(|ticket| found_by(&key, ticket)).unwrap_or_default();
     sync(conn, "ticket_words", "word", row, &was, &found_by(&key, after))?;
     sync(conn, "ticket_lines", "medication", row, &before.map(medications).unwrap_or_default(), &medications(after))?;
+    sync(conn, "former_pharmacies", "pharmacy", row, &before.map(former).unwrap_or_default(), &former(after))?;
     let was = before.map(|ticket| needs(conn, ticket)).transpose()?.unwrap_or_default();
     let now = needs(conn, after)?;
     if was != now { replace_needs(conn, row, &now) } else { Ok(()) }
@@ -214,7 +216,7 @@ fn replace_needs(conn: &Connection, row: i64, needs: &BTreeSet<Need>) -> StoreRe
 pub(super) fn erase(conn: &Connection, id: TicketId) -> StoreResult<()> {
     let missing = || StoreError::Missing { what: "ticket", key: id.to_string() };
     let before = load(conn, id)?.ok_or_else(missing)?;
-    conn.execute("DELETE FROM ticket_keys WHERE ticket = ?1", [id.to_string()])?;
+    TextKey::erase(conn, id)?;
     let after = load(conn, id)?.ok_or_else(missing)?;
     // Whatever an older release indexed goes too, not only what this one would.
     conn.execute("DELETE FROM ticket_words WHERE ticket = ?1", [before.row])?;

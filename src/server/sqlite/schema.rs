@@ -3,13 +3,22 @@
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
-use super::{open::OpenError, sealing};
+use super::{audit, open::OpenError, sealing};
 use crate::server::ports::{StoreError, StoreResult};
 
 /// Says "medreq" in the file's header (`mdrq`).
 pub(super) const APPLICATION_ID: i32 = 0x6d64_7271;
 
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+/// From one version to the next: a script, then what SQL cannot do.
+struct Step {
+    script: &'static str,
+    then: fn(&Connection) -> StoreResult<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step { script: include_str!("schema.sql"), then: identify },
+    Step { script: include_str!("schema_2.sql"), then: audit::chain_existing },
+];
 
 /// The newest schema that this build knows.
 pub(super) const NEWEST: usize = STEPS.len();
@@ -28,19 +37,22 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn run_step(conn: &Connection, version: usize, step: &str) -> StoreResult<()> {
-    conn.execute_batch(step)?;
-    if version == 0 {
-        conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-        set_meta(conn, "epoch", Uuid::new_v4().as_bytes())?;
-        // A restore begins a new epoch; the chain goes on from where it began.
-        set_meta(conn, "genesis", &sealing::random::<32>()?)?;
-        set_meta(conn, "patient_salt", &sealing::random::<32>()?)?;
-        set_meta(conn, "word_key", &sealing::random::<32>()?)?;
-    }
+fn run_step(conn: &Connection, version: usize, step: &Step) -> StoreResult<()> {
+    conn.execute_batch(step.script)?;
+    (step.then)(conn)?;
     let next = i32::try_from(version + 1).expect("there are few schema versions");
     conn.pragma_update(None, "user_version", next)?;
     Ok(())
+}
+
+/// What a new database is known by.
+fn identify(conn: &Connection) -> StoreResult<()> {
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    set_meta(conn, "epoch", Uuid::new_v4().as_bytes())?;
+    // A restore begins a new epoch; the chain goes on from where it began.
+    set_meta(conn, "genesis", &sealing::random::<32>()?)?;
+    set_meta(conn, "patient_salt", &sealing::random::<32>()?)?;
+    set_meta(conn, "word_key", &sealing::random::<32>()?)
 }
 
 /// The file's schema version; an error where it is not ours or from a newer medreq.

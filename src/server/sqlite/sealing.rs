@@ -15,7 +15,7 @@ use crate::{
     server::ports::{Outcome, StoreError, StoreResult},
 };
 
-/// Tells which key sealed a text: a ticket that got texts after an erasure has a second key.
+/// Tells which key sealed a text.
 const TAG_LEN: usize = 4;
 
 /// Random bytes.
@@ -61,8 +61,13 @@ pub(super) struct TextKey {
 }
 
 impl TextKey {
-    /// From the bytes of `ticket_keys`.
-    pub(super) fn new(ticket: TicketId, bytes: &[u8]) -> StoreResult<Self> {
+    /// From what `ticket_keys` has of the ticket, if anything; zeros are a key that was erased.
+    pub(super) fn of(ticket: TicketId, stored: Option<Vec<u8>>) -> StoreResult<Option<Self>> {
+        let living = stored.filter(|bytes| bytes.iter().any(|byte| *byte != 0));
+        living.map(|bytes| Self::new(ticket, &bytes)).transpose()
+    }
+
+    fn new(ticket: TicketId, bytes: &[u8]) -> StoreResult<Self> {
         let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| unreadable("ticket key"))?;
         let mut tag = [0; TAG_LEN];
         tag.copy_from_slice(&Sha256::digest(bytes)[..TAG_LEN]);
@@ -75,7 +80,14 @@ impl TextKey {
             .prepare_cached("SELECT key FROM ticket_keys WHERE ticket = ?1")?
             .query_row([ticket.to_string()], |row| row.get(0))
             .optional()?;
-        bytes.map(|bytes| Self::new(ticket, &bytes)).transpose()
+        Self::of(ticket, bytes)
+    }
+
+    /// Overwrites the ticket's key, if it has one: whatever it sealed is gone. In place, so that no page keeps a copy.
+    pub(super) fn erase(conn: &Connection, ticket: TicketId) -> StoreResult<()> {
+        let sql = "UPDATE ticket_keys SET key = zeroblob(length(key)) WHERE ticket = ?1";
+        conn.prepare_cached(sql)?.execute([ticket.to_string()])?;
+        Ok(())
     }
 
     fn make(conn: &Connection, ticket: TicketId) -> StoreResult<Self> {

@@ -15,10 +15,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    domain::{command::Command, text::FreeText},
+    domain::{actor::Reach, command::Command, reason::TransferReason, text::FreeText},
     server::{
         contract::{self, Ports, creation, everything, missing_dose, nurse, on, pharmacist, supply},
-        ports::{AuditEntry, AuditQuery, IdentityStore, Pipeline, StoreError, SubmitError, Submitted},
+        ports::{
+            AuditEntry, AuditQuery, IdentityStore, Pipeline, StoreError, SubmitError, Submitted, TicketQuery,
+            Visibility,
+        },
     },
 };
 
@@ -141,15 +144,7 @@ async fn a_log_that_was_altered_is_found() {
     ports.done(on("c", &ticket, Command::Claim, pharmacist("bia"))).await;
     store.verify().await.unwrap();
     let tamper = |sql: &'static str| store.writer.write(move |conn| Ok(conn.execute_batch(sql)?));
-    let entry = AuditEntry {
-        at: jiff::Timestamp::UNIX_EPOCH,
-        kind: "admin".to_owned(),
-        action: "seen".to_owned(),
-        actor: None,
-        subject: None,
-        detail: serde_json::Value::Null,
-    };
-    store.audit(entry).await.unwrap();
+    store.audit(seen("admin", "the log")).await.unwrap();
     for sql in [
         "UPDATE events SET at = 0 WHERE seq = 1",
         "DELETE FROM events WHERE seq = 1",
@@ -168,6 +163,101 @@ async fn a_log_that_was_altered_is_found() {
         .await
         .unwrap();
     assert!(store.verify().await.is_err());
+}
+
+#[tokio::test]
+async fn an_audit_log_that_was_altered_is_found() {
+    for (how, sql) in [
+        ("changed", "UPDATE audit SET actor = 'eva' WHERE id = 2"),
+        ("a cell emptied", "UPDATE audit SET subject = NULL WHERE id = 2"),
+        ("moved between cells", "UPDATE audit SET kind = 'admi', action = 'nseen' WHERE id = 2"),
+        ("removed", "DELETE FROM audit WHERE id = 2"),
+        ("the first removed", "DELETE FROM audit WHERE id = 1"),
+        (
+            "swapped",
+            "UPDATE audit SET id = 9 WHERE id = 2; UPDATE audit SET id = 2 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 9",
+        ),
+        ("added", "INSERT INTO audit (id, at, kind, action, detail) VALUES (4, 0, 'auth', 'x', 'null')"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let store = serve(dir.path());
+        for subject in ["1", "2", "3"] {
+            store.audit(seen("admin", subject)).await.unwrap();
+        }
+        assert_eq!(store.verify().await.unwrap().audit.unwrap().0, 3);
+        let tamper = format!("DROP TRIGGER audit_keep; DROP TRIGGER audit_remain; {sql}");
+        store.writer.write(move |conn| Ok(conn.execute_batch(&tamper)?)).await.unwrap();
+        let found = store.verify().await.unwrap_err();
+        assert!(found.to_string().contains("audit entry"), "{how}: {found}");
+    }
+}
+
+pub(super) fn seen(actor: &str, subject: &str) -> AuditEntry {
+    AuditEntry {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        kind: "admin".to_owned(),
+        action: "seen".to_owned(),
+        actor: Some(actor.to_owned()),
+        subject: Some(subject.to_owned()),
+        detail: serde_json::Value::Null,
+    }
+}
+
+/// The database as the first schema left it: two tickets with texts, one of them handed on, and an audit log without a chain.
+fn of_schema_1(dir: &Path) {
+    let conn = rusqlite::Connection::open(dir.join(DATABASE_FILE)).unwrap();
+    conn.execute_batch(
+        "DROP TABLE former_pharmacies;
+         CREATE TABLE older_keys (ticket TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
+         INSERT INTO older_keys SELECT ticket, key FROM ticket_keys;
+         DROP TABLE ticket_keys;
+         ALTER TABLE older_keys RENAME TO ticket_keys;
+         ALTER TABLE audit DROP COLUMN hash;
+         PRAGMA user_version = 1",
+    )
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_database_and_a_backup_of_the_first_schema_go_on() {
+    let root = TempDir::new().unwrap();
+    let (dir, backups) = (root.path().join("data"), root.path().join("backups"));
+    let store = serve(&dir);
+    let ports = ports_of(&store);
+    ports.open_hospital().await;
+    let ticket = ports.done(creation("k", missing_dose("PRONTUARIO998877", "HEPARINA"))).await;
+    let ticket = ports.done(on("t", &ticket, transfer("SATELITE"), pharmacist("bia"))).await;
+    for subject in ["1", "2"] {
+        store.audit(seen("admin", subject)).await.unwrap();
+    }
+    drop((store, ports));
+    of_schema_1(&dir);
+    let older = backup::create(&dir, &backups, &[]).unwrap();
+    assert_eq!((older.manifest.schema, older.manifest.counts), (1, None));
+    assert_eq!(backup::verify(&older.path).unwrap().1.audit, None);
+    let restored = root.path().join("restored");
+    restore::restore(&older.path, &restored, false).unwrap();
+
+    for (dir, entries) in [(&dir, 2), (&restored, 3)] {
+        let store = serve(dir);
+        let proof = store.verify().await.unwrap();
+        assert_eq!((proof.tickets, proof.audit.unwrap().0), (1, entries));
+        let ports = ports_of(&store);
+        assert_eq!(ports.tickets.ticket(ticket.id).await.unwrap(), Some(ticket.clone()), "its texts open");
+        let central = [contract::code("CENTRAL")].into_iter().collect();
+        let visibility = Visibility { wards: Reach::none(), pharmacies: central };
+        let query = TicketQuery { visibility, ..everything() };
+        assert_eq!(ports.all_pages(query).await.1, Some(1), "who handed it on still finds it");
+        store.audit(seen("admin", "later")).await.unwrap();
+        assert_eq!(store.verify().await.unwrap().audit.unwrap().0, entries + 1);
+        let kept = store.writer.write(|conn| Ok(conn.execute("UPDATE audit SET at = 1", [])?)).await;
+        assert!(kept.unwrap_err().to_string().contains("append-only"));
+    }
+}
+
+fn transfer(pharmacy: &str) -> Command {
+    let reason = TransferReason::ALL[0];
+    Command::Transfer { pharmacy: contract::code(pharmacy), reason, note: None }
 }
 
 #[tokio::test]

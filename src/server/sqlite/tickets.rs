@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
-use super::{
-    DATABASE_FILE, SqliteStore, convert::to_uuid, error::unreadable, events, identity, list, open::tune, rows,
-};
+use super::{DATABASE_FILE, SqliteStore, audit, convert::to_uuid, error::unreadable, events, list, open::tune, rows};
 use crate::{
     domain::{
         reason::Status,
@@ -41,7 +39,7 @@ impl TicketStore for SqliteStore {
         self.writer
             .write(move |conn| {
                 rows::erase(conn, id)?;
-                identity::append(conn, &erased(id))
+                audit::append(conn, &erased(id))
             })
             .await?;
         self.empty_wal().await

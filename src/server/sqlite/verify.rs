@@ -1,9 +1,11 @@
-//! Proves a database: SQLite's own checks, the chain of events, and that folding them gives the stored tickets (I9). It only reads.
+//! Proves a database: SQLite's own checks, the chains of events and audit, that folding the events gives the stored tickets (I9), and that
+//! accounts are what their columns say. It only reads.
 
 use rusqlite::Connection;
+use serde::de::DeserializeOwned;
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     convert::to_uuid,
     events::{self, Link, damaged},
     rows::opened,
@@ -15,7 +17,7 @@ use crate::{
         event::Event,
         ticket::{Ticket, TicketId},
     },
-    server::ports::{StoreError, StoreResult},
+    server::ports::{Client, StoreError, StoreResult, User},
 };
 
 /// What a proven database holds.
@@ -27,6 +29,12 @@ pub struct Proof {
     pub tickets: u64,
     /// Hash of the newest event.
     pub head: [u8; 32],
+    /// Entries of the audit log and the newest one's hash; `None` where its schema is from before it was chained.
+    pub audit: Option<(u64, [u8; 32])>,
+    /// Users.
+    pub users: u64,
+    /// Clients and service accounts.
+    pub clients: u64,
 }
 
 impl SqliteStore {
@@ -47,7 +55,39 @@ pub(super) fn verify(conn: &Connection) -> StoreResult<Proof> {
     }
     let (events, head) = check_chain(conn)?;
     let tickets = check_folds(conn)?;
-    Ok(Proof { events, tickets, head })
+    let audit = audit::is_chained(conn)?.then(|| audit::check_chain(conn)).transpose()?;
+    let (users, clients) = check_accounts(conn)?;
+    Ok(Proof { events, tickets, head, audit, users, clients })
+}
+
+/// Every account reads, under the name and generation by which it is found. Who holds which role is proven by nothing but the audit log.
+fn check_accounts(conn: &Connection) -> StoreResult<(u64, u64)> {
+    let users = each_account(conn, "SELECT username, generation, body FROM users", |user: &User| {
+        (user.username.as_str(), user.generation)
+    })?;
+    let clients = each_account(conn, "SELECT client_id, generation, body FROM clients", |client: &Client| {
+        (&client.client_id, client.generation)
+    })?;
+    Ok((users, clients))
+}
+
+fn each_account<T: DeserializeOwned>(
+    conn: &Connection,
+    sql: &str,
+    known_by: impl Fn(&T) -> (&str, u64),
+) -> StoreResult<u64> {
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut accounts = 0;
+    while let Some(row) = rows.next()? {
+        let (name, generation): (String, i64) = (row.get(0)?, row.get(1)?);
+        let read = serde_json::from_str::<T>(&row.get::<_, String>(2)?);
+        if !read.is_ok_and(|account| known_by(&account) == (name.as_str(), generation.cast_unsigned())) {
+            return Err(StoreError::Broken(format!("the account {name:?} is not what its record says")));
+        }
+        accounts += 1;
+    }
+    Ok(accounts)
 }
 
 /// SQLite's own check of the whole file.
