@@ -12,7 +12,10 @@ use super::{
     retry::{Backoff, retry_after},
     sse::{Frame, Parser},
 };
-use crate::api::{events::TicketEvent, problem::Problem};
+use crate::{
+    api::{events::TicketEvent, problem::Problem},
+    domain::reason::Kind,
+};
 
 /// Longest silence of a stream that lives: the server sends a comment more often than that.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -53,6 +56,8 @@ pub struct EventFilter {
     pub ward: Option<String>,
     /// Id of a ticket.
     pub ticket: Option<String>,
+    /// Kinds of tickets; none means all.
+    pub kinds: Vec<Kind>,
 }
 
 /// A feed that keeps itself alive; ends only with a refusal that waiting does not cure, such as an expired token.
@@ -147,8 +152,10 @@ impl EventStream {
         if let Some(at) = self.not_before {
             sleep_until(at).await;
         }
-        let query =
-            Query::default().some("ward", self.filter.ward.as_ref()).some("ticket_id", self.filter.ticket.as_ref());
+        let query = Query::default()
+            .some("ward", self.filter.ward.as_ref())
+            .some("ticket_id", self.filter.ticket.as_ref())
+            .any("kind", &self.filter.kinds);
         let call = Call::get(&self.client, &["v1", "events"]).query(&query);
         let mut request = self.client.request(&call).await?.header(header::ACCEPT, "text/event-stream");
         if let Some(cursor) = &self.cursor {

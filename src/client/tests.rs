@@ -186,7 +186,7 @@ async fn the_feed_resumes_after_the_last_event_and_ends_with_a_refusal() {
         reply(401, problem(401, "token_expired")),
     ])
     .await;
-    let mut feed = script.client.events(EventFilter { ward: Some("UTI".into()), ticket: None }, None);
+    let mut feed = script.client.events(EventFilter { ward: Some("UTI".into()), ..EventFilter::default() }, None);
     let (mut told, mut end) = (Vec::new(), None);
     while let Some(item) = feed.next().await {
         match item {

@@ -20,6 +20,7 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Caller, Json, Query},
+    list,
     live::{Filter, Live, Session},
 };
 use crate::{api::events::StreamTicket, domain::ticket::TicketId, server::ports::Cursor};
@@ -47,6 +48,10 @@ struct StreamParameters {
     /// Only events of the ticket with this id.
     #[serde(default)]
     ticket_id: Option<String>,
+    /// Only events of tickets of these kinds, by commas.
+    #[param(example = "refill,missing_dose")]
+    #[serde(default)]
+    kind: Option<String>,
     /// A single-use ticket in place of the `Authorization` header; see `POST /v1/events/ticket`.
     #[serde(default)]
     #[expect(dead_code, reason = "the guard takes it")]
@@ -123,7 +128,8 @@ fn filter(parameters: &StreamParameters) -> Result<Filter, ApiError> {
     let ticket = parameters.ticket_id.as_deref().map(|id| {
         uuid::Uuid::try_parse(id).map(TicketId).map_err(|_| odd("ticket_id", "it is not the id of a ticket".to_owned()))
     });
-    Ok(Filter { ward: ward.transpose()?, ticket: ticket.transpose()? })
+    let kinds = list::any_of("kind", parameters.kind.as_deref())?;
+    Ok(Filter { ward: ward.transpose()?, ticket: ticket.transpose()?, kinds })
 }
 
 /// Gives a single-use ticket for a browser's `EventSource`, which cannot send a header.

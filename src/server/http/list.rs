@@ -123,7 +123,8 @@ fn time(field: &str, text: &str) -> Result<Timestamp, ApiError> {
     text.parse().map_err(|_| odd(field, NOT_A_TIME))
 }
 
-fn any_of<T: FromStr<Err: Display>>(field: &str, list: Option<&str>) -> Result<Vec<T>, ApiError> {
+/// The values of a comma-separated list; one that is odd is refused under the parameter's name.
+pub(super) fn any_of<T: FromStr<Err: Display>>(field: &str, list: Option<&str>) -> Result<Vec<T>, ApiError> {
     let values: Vec<&str> = list.map(|list| list.split(',').collect()).unwrap_or_default();
     if values.len() > VALUES_MAX {
         return Err(odd(field, format_args!("at most {VALUES_MAX} values; ask for fewer")));

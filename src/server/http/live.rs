@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{AppState, error::ApiError, metrics::OpenStream};
 use crate::{
-    domain::{code::WardCode, ticket::TicketId},
+    domain::{code::WardCode, reason::Kind, ticket::TicketId},
     server::{
         app::{event_view, feed},
         auth::{AuthError, Principal},
@@ -91,12 +91,15 @@ pub(super) struct Filter {
     pub(super) ward: Option<WardCode>,
     /// Of this ticket.
     pub(super) ticket: Option<TicketId>,
+    /// Of tickets of one of these kinds; none asks for all.
+    pub(super) kinds: Vec<Kind>,
 }
 
 impl Filter {
     fn passes(&self, event: &RecordedEvent) -> bool {
         self.ward.as_ref().is_none_or(|ward| *ward == event.ward)
             && self.ticket.is_none_or(|ticket| ticket == event.ticket)
+            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
     }
 }
 

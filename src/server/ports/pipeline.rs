@@ -14,7 +14,7 @@ use crate::domain::{
     code::{PharmacyCode, WardCode},
     command::Command,
     event::Event,
-    reason::Status,
+    reason::{Kind, Status},
     refusal::Refusal,
     ticket::{Ticket, TicketId, Version},
 };
@@ -145,6 +145,8 @@ pub struct RecordedEvent {
     pub ticket: TicketId,
     /// Its number.
     pub number: String,
+    /// Its kind.
+    pub kind: Kind,
     /// Its ward.
     pub ward: WardCode,
     /// The pharmacies concerned: the current one first, then those before.

@@ -108,7 +108,7 @@ pub(super) fn append(conn: &Connection, head: &mut Head, mut event: Event, after
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT e.seq, e.ticket, t.number, t.ward, e.pharmacies, e.status, e.body, k.key
+const COLUMNS: &str = "SELECT e.seq, e.ticket, t.number, t.ward, e.pharmacies, e.status, e.body, k.key, t.kind
     FROM events e JOIN tickets t ON t.id = e.ticket LEFT JOIN ticket_keys k ON k.ticket = e.ticket";
 
 /// Events after a sequence number, in order.
@@ -141,6 +141,7 @@ fn recorded(epoch: Uuid, row: &Row<'_>) -> StoreResult<RecordedEvent> {
         position: Cursor { epoch, seq: row.get::<_, i64>(0)?.cast_unsigned() },
         ticket,
         number: row.get(2)?,
+        kind: row.get::<_, String>(8)?.parse().map_err(|_| unreadable("kind"))?,
         ward: row.get::<_, String>(3)?.parse().map_err(|_| unreadable("ward"))?,
         pharmacies: serde_json::from_str(&row.get::<_, String>(4)?)?,
         status: row.get::<_, String>(5)?.parse().map_err(|_| unreadable("status"))?,

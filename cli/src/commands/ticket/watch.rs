@@ -1,10 +1,13 @@
 //! `medreq ticket watch`: the live feed as lines. Goes on until it is stopped or refused; after a break it misses nothing.
 
 use clap::Args;
-use medreq::client::{EventFilter, FeedItem};
+use medreq::{
+    client::{EventFilter, FeedItem},
+    domain::reason::Kind,
+};
 
 use super::text;
-use crate::{context::Context, failure::Failure};
+use crate::{context::Context, failure::Failure, values::code};
 
 /// What happens to tickets, as it happens.
 #[derive(Debug, Args)]
@@ -22,6 +25,9 @@ pub(super) struct Watch {
     /// Only tickets of this ward
     #[arg(long, value_name = "CODE")]
     ward: Option<String>,
+    /// Only tickets of these kinds, by commas or repeated
+    #[arg(long, value_parser = code!(Kind), value_delimiter = ',')]
+    kind: Vec<Kind>,
     /// Begin after this event instead of now
     #[arg(long, value_name = "CURSOR")]
     since: Option<String>,
@@ -34,7 +40,7 @@ impl Watch {
             Some(ticket) => Some(client.find_ticket(ticket).await?.id),
             None => None,
         };
-        let mut feed = client.events(EventFilter { ward: self.ward, ticket }, self.since);
+        let mut feed = client.events(EventFilter { ward: self.ward, ticket, kinds: self.kind }, self.since);
         while let Some(item) = feed.next().await {
             match item? {
                 FeedItem::Event { event, .. } if context.output.json => context.output.json_line(&event)?,

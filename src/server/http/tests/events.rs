@@ -80,6 +80,35 @@ async fn a_stream_tells_what_happens_and_resumes_without_a_gap() {
 }
 
 #[tokio::test]
+async fn a_stream_of_some_kinds_resumes_without_a_gap_and_skips_the_others() {
+    let app = TestApp::new().await;
+    let supply = json!({
+        "kind": "supply", "ward": "UTI", "priority": "routine", "override": "other_patient",
+        "lines": [{ "medication": "HEPARINA", "quantity": "1" }],
+    });
+    let ask = async |key: &str| super::create(&app, "ana", key, supply.clone()).await.expect(201)["number"].clone();
+    let path = "/v1/events?kind=supply,missing_dose";
+    let mut live = Stream::open(&app, "ana", path, &[]).await;
+    live.frame().await.unwrap();
+    made(&app, "MIDAZ-5").await;
+    let first = ask("s1").await;
+    let (_, position, told) = live.frame().await.unwrap();
+    assert_eq!(told["number"], first, "the refill before it is of another kind");
+    drop(live);
+
+    let second = ask("s2").await;
+    made(&app, "HEPARINA").await;
+    let third = ask("s3").await;
+    let mut resumed = Stream::open(&app, "ana", path, &[("last-event-id", &position)]).await;
+    resumed.frame().await.unwrap();
+    for expected in [second, third] {
+        assert_eq!(resumed.frame().await.unwrap().2["number"], expected);
+    }
+    let odd = app.get("ana", "/v1/events?kind=teleport").await;
+    assert_eq!((odd.refusal(), &odd.json["field"]), ((400, "invalid_parameter"), &json!("kind")));
+}
+
+#[tokio::test]
 async fn a_reader_is_told_of_their_own_tickets_only() {
     let app = TestApp::new().await;
     let mut other = Stream::open(&app, "bia", "/v1/events", &[]).await;
