@@ -1,5 +1,10 @@
 //! Whatever comes in over HTTP: a clear problem with a stable code, and nothing half done.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
 use serde_json::{Value, json};
 
 use crate::common::{Hospital, Site, wish};
@@ -147,6 +152,42 @@ fn headers_that_a_write_needs_are_asked_for() {
         refused.problem(415, "unsupported_media_type");
     }
     assert_eq!(server.get(ana, &path), ticket, "nothing of this changed it");
+}
+
+/// Sends a request as it stands and reads the whole answer.
+fn raw(url: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(crate::common::DEADLINE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn headers_and_addresses_too_large_are_told_so() {
+    let hospital = Hospital::shared();
+    let server = hospital.server();
+    let end = "host: x\r\nconnection: close\r\n";
+    let long = "x".repeat(60_000);
+    let many: String = (0..300).map(|index| format!("x-{index}: y\r\n")).collect();
+    for (request, status, code) in [
+        (format!("GET /healthz HTTP/1.1\r\n{end}cookie: {long}\r\n\r\n"), "431", "headers_too_large"),
+        (format!("GET /healthz HTTP/1.1\r\n{end}{many}\r\n"), "431", "headers_too_large"),
+        (format!("GET /healthz?{long} HTTP/1.1\r\n{end}\r\n"), "414", "uri_too_long"),
+        (format!("GET /healthz HTTP/1.1\r\n{end}cookie: {}\r\n\r\n", "x".repeat(30_000)), "200", "ok"),
+    ] {
+        let answer = raw(&server.url, &request);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {head}"));
+        if status == "200" {
+            assert_eq!(body["status"], code);
+            continue;
+        }
+        assert!(head.contains("content-type: application/problem+json"), "{head}");
+        assert_eq!((&body["code"], body["request_id"].is_string()), (&json!(code), true), "{body}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -23,6 +23,12 @@ const AT_ONCE: usize = 512;
 
 /// Longest time until an answer begins, imports and adoption aside. Longer than the longest `Prefer: wait`.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
+
+/// Most bytes of a request's headers, and of its address. The connection reads more, so that this is answered by a problem document.
+const HEADERS_MAX_BYTES: usize = 32 * 1_024;
+
+/// Most headers of a request.
+const HEADERS_MAX: usize = 100;
 
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -38,6 +44,7 @@ pub(super) fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppStat
         .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
+        .layer(middleware::from_fn(limit_headers))
         .layer(middleware::from_fn(add_headers))
         .layer(middleware::from_fn_with_state(state.clone(), log))
         .layer(middleware::from_fn(request_id::assign))
@@ -54,6 +61,21 @@ async fn shed(places: Arc<Semaphore>, request: Request, next: Next) -> Response 
         Ok(_place) => next.run(request).await,
         Err(_) => ApiError::Busy { client: false, retry_after: Duration::from_secs(1) }.into_response(),
     }
+}
+
+async fn limit_headers(request: Request, next: Next) -> Response {
+    let address = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let (status, code, detail) = if address > HEADERS_MAX_BYTES {
+        (StatusCode::URI_TOO_LONG, "uri_too_long", "the address is longer than 32 KiB; ask for less at once")
+    } else if bytes > HEADERS_MAX_BYTES || headers.len() > HEADERS_MAX {
+        let detail = "the headers are larger than 32 KiB or more than 100; send fewer or shorter ones";
+        (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail)
+    } else {
+        return next.run(request).await;
+    };
+    ApiError::Other { status, code, field: None, detail: detail.to_owned() }.into_response()
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {

@@ -2,7 +2,7 @@
 //!
 //! A resource is one file with `routes() -> OpenApiRouter<AppState>`, built by `routes!(…)` so that route and documentation are one. What
 //! an operation documents as `security(("bearer" = ["tickets:read"]))` is what `guard.rs` enforces before any extractor runs (401, then 403);
-//! `security(())` makes it open; without the attribute any valid token will do. Statuses that the middleware can give (401, 403, 429, 503,
+//! `security(())` makes it open; without the attribute any valid token will do. Statuses that the middleware can give (401, 403, 414, 429, 431, 503,
 //! and with a body 400, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
 
 mod accounts;

@@ -142,6 +142,8 @@ fn complete_operation(operation: &mut Value) {
         add(responses, "413", "The body is too large");
         add(responses, "415", "The body is of another media type");
     }
+    add(responses, "414", "The address is too long");
+    add(responses, "431", "The headers are too large or too many");
     add(responses, "429", "Too many requests of this client; see Retry-After");
     add(responses, "500", "Something failed; tell the administrator the request id");
     add(responses, "503", "Busy, or a dependency is not available; see Retry-After");

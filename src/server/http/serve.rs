@@ -43,8 +43,12 @@ const READS_WITHIN: Duration = Duration::from_secs(30);
 /// How long a client may take to send a request's headers: a slow one must not hold a place for ever.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 
-/// Bounds request line and headers together.
-const HEADERS_MAX_BYTES: usize = 64 * 1_024;
+/// Bounds request line and headers together, far above what `layers.rs` lets pass: what exceeds this is refused by the HTTP library, and
+/// that says no more than a status.
+const HEADERS_READ_MAX_BYTES: usize = 256 * 1_024;
+
+/// The same for their number.
+const HEADERS_READ_MAX: usize = 1_000;
 
 /// How long requests under way may take once the server stops. Streams end at once by themselves.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -57,7 +61,8 @@ pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Rece
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let open = GracefulShutdown::new();
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(HEADERS_MAX_BYTES);
+    server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    server.max_buf_size(HEADERS_READ_MAX_BYTES).max_headers(HEADERS_READ_MAX);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
