@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod cases;
 mod common;
+mod config;
 mod crash;
 mod operations;
 mod permissions;

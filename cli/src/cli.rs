@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, backup, bench, cabinet, catalog, client, completions, man, medication, pharmacy, preflight, restore,
-        ticket, tui, up, user, ward, whoami,
+        audit, backup, bench, cabinet, catalog, client, completions, config, man, medication, pharmacy, preflight,
+        restore, ticket, tui, up, user, ward, whoami,
     },
     context::Context,
     failure::Failure,
@@ -26,7 +26,8 @@ be read (exit 2: an unknown flag, a missing or odd value) is always answered in 
 
 Tokens come from MEDREQ_TOKEN or from a file (--token-file, MEDREQ_TOKEN_FILE, or
 token_file of the configuration), never from the command line. The configuration is
-a TOML file that may hold url, token_file, on_behalf_of and decimal_separator.
+/etc/medreq/medreq.toml or the file of --config (MEDREQ_CONFIG), then MEDREQ_… variables,
+then flags: `medreq config default` lists every setting, `medreq config show` what is in force.
 
 Examples:
   export MEDREQ_URL=http://127.0.0.1:8080 MEDREQ_TOKEN_FILE=~/.medreq-token
@@ -49,16 +50,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct Globals {
-    /// The server [default: http://127.0.0.1:8080]
-    #[arg(long, global = true, env = "MEDREQ_URL", hide_env_values = true, value_name = "URL")]
+    /// The server [env: MEDREQ_URL] [default: http://127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Read the access token from this file, anew for each call [env: MEDREQ_TOKEN_FILE; MEDREQ_TOKEN holds a token itself]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Configuration file (TOML)
+    /// Configuration file (TOML) [default: /etc/medreq/medreq.toml, where there is one]
     #[arg(long, global = true, env = "MEDREQ_CONFIG", hide_env_values = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Act for this user, with a service account's token
+    /// Act for this user, with a service account's token [env: MEDREQ_ON_BEHALF_OF]
     #[arg(long, global = true, value_name = "USERNAME")]
     pub(crate) on_behalf_of: Option<String>,
     /// Print the API's JSON in place of tables
@@ -84,6 +85,7 @@ enum Command {
     Backup(backup::Backup),
     Restore(restore::Restore),
     Preflight(preflight::Preflight),
+    Config(config::Config),
     Bench(bench::Bench),
     Completions(completions::Completions),
     Man(man::Man),
@@ -92,7 +94,13 @@ enum Command {
 impl Cli {
     /// Does what the command line says.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let context = Context::new(self.globals)?;
+        // The hospital's own settings are not the demo's; and a file that is wrong must not keep anybody from seeing how it should be.
+        let site = match &self.command {
+            Command::Up(command) => !command.demo,
+            Command::Config(command) => command.reads_configuration(),
+            _ => true,
+        };
+        let context = Context::new(self.globals, site)?;
         match self.command {
             Command::Whoami(command) => command.run(&context).await,
             Command::Ticket(command) => command.run(&context).await,
@@ -104,11 +112,12 @@ impl Cli {
             Command::User(command) => command.run(&context).await,
             Command::Client(command) => command.run(&context).await,
             Command::Audit(command) => command.run(&context).await,
-            Command::Up(command) => command.run().await,
+            Command::Up(command) => command.run(&context).await,
             Command::Tui(command) => command.run(&context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),
             Command::Preflight(command) => command.run(&context),
+            Command::Config(command) => command.run(&context),
             Command::Bench(command) => command.run(&context).await,
             Command::Completions(command) => command.run(&context),
             Command::Man(command) => command.run(&context),

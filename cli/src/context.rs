@@ -1,49 +1,39 @@
 //! What commands share: the resolved configuration, the client, the output. Flags come before the environment, that before the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use medreq::{
     client::{Client, Settings, TokenSource},
     domain::quantity::Quantity,
+    server::config::{Config, ConfigError, Layers, SITE_FILE},
 };
 
-use crate::{cli::Globals, config::Config, failure::Failure, output::Output};
-
-const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+use crate::{cli::Globals, failure::Failure, output::Output};
 
 /// What commands share.
 pub(crate) struct Context {
     pub(crate) output: Output,
-    url: String,
+    /// What is in force.
+    pub(crate) config: Config,
+    /// The same with where it comes from.
+    pub(crate) layers: Layers,
     token: TokenSource,
-    on_behalf_of: Option<String>,
-    decimal_separator: char,
 }
 
 impl Context {
-    pub(crate) fn new(globals: Globals) -> Result<Self, Failure> {
-        let config = match globals.config.filter(|path| !path.as_os_str().is_empty()) {
-            Some(path) => Config::read(&path)?,
-            None => Config::default(),
-        };
-        let given = |text: &String| !text.is_empty();
-        let separator = match var("MEDREQ_DECIMAL_SEPARATOR").as_deref() {
-            None => config.decimal_separator.unwrap_or('.'),
-            Some(",") => ',',
-            Some(".") => '.',
-            Some(_) => return Err(Failure::usage("MEDREQ_DECIMAL_SEPARATOR is \",\" or \".\"")),
-        };
-        Ok(Self {
-            output: Output::new(globals.json),
-            url: globals.url.filter(given).or(config.url).unwrap_or_else(|| DEFAULT_URL.to_owned()),
-            token: token_source(globals.token_file, config.token_file),
-            on_behalf_of: globals
-                .on_behalf_of
-                .or_else(|| var("MEDREQ_ON_BEHALF_OF"))
-                .filter(given)
-                .or(config.on_behalf_of),
-            decimal_separator: separator,
-        })
+    /// Reads the file that was named, or with `site` that of the machine.
+    pub(crate) fn new(globals: Globals, site: bool) -> Result<Self, Failure> {
+        let mut layers = Layers::default();
+        let site_file = || Some(PathBuf::from(SITE_FILE)).filter(|file| site && file.exists());
+        if let Some(file) = globals.config.filter(|path| !path.as_os_str().is_empty()).or_else(site_file) {
+            layers.file(&file)?;
+        }
+        layers.environment(std::env::vars_os())?;
+        layers.flag("--url", "client.url", globals.url.as_deref())?;
+        layers.flag("--on-behalf-of", "client.on_behalf_of", globals.on_behalf_of.as_deref())?;
+        let config = layers.config()?;
+        let token = token_source(globals.token_file, config.client.token_file.as_deref());
+        Ok(Self { output: Output::new(globals.json), config, layers, token })
     }
 
     /// The client; everything that it calls needs a token.
@@ -51,8 +41,8 @@ impl Context {
         if matches!(self.token, TokenSource::None) {
             return Err(Failure::NoToken);
         }
-        let client = Client::new(&self.url, self.token.clone(), Settings::default())?;
-        Ok(match &self.on_behalf_of {
+        let client = Client::new(&self.config.client.url, self.token.clone(), Settings::default())?;
+        Ok(match &self.config.client.on_behalf_of {
             Some(user) => client.on_behalf_of(user),
             None => client,
         })
@@ -60,25 +50,28 @@ impl Context {
 
     /// Reads a quantity that a person typed.
     pub(crate) fn quantity(&self, text: &str) -> Result<Quantity, Failure> {
-        Quantity::parse_typed(text, self.decimal_separator).map_err(|error| Failure::usage(error.to_string()))
+        Quantity::parse_typed(text, self.decimal_separator()).map_err(|error| Failure::usage(error.to_string()))
     }
 
     /// How people here write decimals.
     pub(crate) fn decimal_separator(&self) -> char {
-        self.decimal_separator
+        self.config.client.decimal_separator
     }
 }
 
-/// An environment variable that says something.
-fn var(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
+    }
 }
 
-fn token_source(flag: Option<PathBuf>, config: Option<PathBuf>) -> TokenSource {
-    if let (None, Some(token)) = (&flag, var("MEDREQ_TOKEN")) {
+/// A token in the environment comes before every file but that of the flag. It is no setting: nothing prints it.
+fn token_source(flag: Option<PathBuf>, configured: Option<&Path>) -> TokenSource {
+    let token = std::env::var("MEDREQ_TOKEN").ok().filter(|token| !token.is_empty());
+    if let (None, Some(token)) = (&flag, token) {
         return TokenSource::fixed(&token);
     }
-    match flag.or_else(|| var("MEDREQ_TOKEN_FILE").map(PathBuf::from)).or(config) {
+    match flag.or_else(|| configured.map(Path::to_owned)) {
         Some(path) => TokenSource::callback(move || read_token(path.clone())),
         None => TokenSource::None,
     }

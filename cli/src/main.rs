@@ -2,7 +2,6 @@
 
 mod cli;
 mod commands;
-mod config;
 mod context;
 mod failure;
 mod input;

@@ -4,26 +4,30 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::{context::Context, failure::Failure};
 
 /// `--data-dir` of the verbs that open the store.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataDir {
-    /// The server's data directory [env: MEDREQ_DATA_DIR] [default: medreq in the XDG data home]
+    /// The server's data directory [env: MEDREQ_DATA_DIR] [default: that of the configuration, else medreq in the XDG data home]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
 
 impl DataDir {
-    /// The flag, `MEDREQ_DATA_DIR`, or the default.
-    pub(crate) fn resolve(&self) -> Result<PathBuf, Failure> {
-        self.resolve_or(|| Ok(data_home()?.join("medreq")))
+    /// The flag, the configuration, or the default.
+    pub(crate) fn resolve(&self, context: &Context) -> Result<PathBuf, Failure> {
+        self.resolve_or(context, || Ok(data_home()?.join("medreq")))
     }
 
-    /// The flag, `MEDREQ_DATA_DIR`, or another default.
-    pub(crate) fn resolve_or(&self, default: impl FnOnce() -> Result<PathBuf, Failure>) -> Result<PathBuf, Failure> {
-        let from_env = || set("MEDREQ_DATA_DIR").map(PathBuf::from);
-        self.data_dir.clone().or_else(from_env).map_or_else(default, Ok)
+    /// The flag, the configuration, or another default.
+    pub(crate) fn resolve_or(
+        &self,
+        context: &Context,
+        default: impl FnOnce() -> Result<PathBuf, Failure>,
+    ) -> Result<PathBuf, Failure> {
+        let configured = || context.config.server.data_dir.clone();
+        self.data_dir.clone().or_else(configured).map_or_else(default, Ok)
     }
 }
 
@@ -34,12 +38,8 @@ pub(crate) fn demo_dir() -> Result<PathBuf, Failure> {
 
 /// The XDG data home: a relative one is ignored, as its specification says.
 fn data_home() -> Result<PathBuf, Failure> {
-    let absolute = |name: &str| set(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_DATA_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
         .ok_or_else(|| Failure::usage("neither HOME nor XDG_DATA_HOME is set; say --data-dir DIR"))
-}
-
-fn set(name: &str) -> Option<std::ffi::OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod auth;
 pub mod catalog;
+pub mod config;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod demo;

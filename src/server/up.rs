@@ -7,12 +7,14 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     auth::{Auth, AuthStartError, PublicUrl, issuer::InvalidPublicUrl},
     catalog::CatalogStore,
+    config::Limits,
     demo::{self, DemoError, DemoManifest},
     files,
     http::{self, AppState, Services},
@@ -39,6 +41,12 @@ pub struct Options {
     pub time_zone: Option<String>,
     /// Proxies whose word is taken for where a request comes from.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Networks that may read `/metrics` beside this machine itself.
+    pub scrapers: Vec<IpNet>,
+    /// What it bears.
+    pub limits: Limits,
+    /// Room on the data's disk below which `/readyz` warns, in bytes.
+    pub disk_free_min: u64,
     /// A real hospital's directory, or the demo's.
     pub profile: Profile,
 }
@@ -179,6 +187,9 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         catalog,
         data_dir: options.data_dir.clone(),
         trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
+        scrapers: options.scrapers,
+        limits: options.limits,
+        disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });
     http::serve(listener, state, stop.clone()).await;

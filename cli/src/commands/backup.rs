@@ -50,7 +50,7 @@ impl Backup {
         let output = &context.output;
         match self.verb {
             Verb::Create { data_dir, to } => {
-                let data_dir = data_dir.resolve()?;
+                let data_dir = data_dir.resolve(context)?;
                 owner::act_as_owner(&data_dir).map_err(|error| Failure::file(&data_dir, &error))?;
                 let made = backup::create(&data_dir, &to, &[])?;
                 output.show(&described(&made), |_| made.path.display().to_string())

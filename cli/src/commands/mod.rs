@@ -7,6 +7,7 @@ pub(crate) mod cabinet;
 pub(crate) mod catalog;
 pub(crate) mod client;
 pub(crate) mod completions;
+pub(crate) mod config;
 mod imports;
 pub(crate) mod man;
 pub(crate) mod medication;

@@ -14,14 +14,15 @@ use crate::{context::Context, failure::Failure, paths::DataDir};
 pub(crate) struct Preflight {
     #[command(flatten)]
     data_dir: DataDir,
-    /// Where the server will listen.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
-    listen: SocketAddr,
+    /// Where the server will listen [default: that of the configuration]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
 }
 
 impl Preflight {
     pub(crate) fn run(self, context: &Context) -> Result<(), Failure> {
-        let checks = preflight(&Site { data_dir: self.data_dir.resolve()?, listen: self.listen });
+        let listen = self.listen.unwrap_or(context.config.server.listen);
+        let checks = preflight(&Site { data_dir: self.data_dir.resolve(context)?, listen });
         context
             .output
             .show(&json!({ "checks": checks }), |_| checks.iter().map(line).collect::<Vec<_>>().join("\n"))?;

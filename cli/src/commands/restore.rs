@@ -27,7 +27,7 @@ pub(crate) struct Restore {
 
 impl Restore {
     pub(crate) fn run(self, context: &Context) -> Result<(), Failure> {
-        let data_dir = self.data_dir.resolve()?;
+        let data_dir = self.data_dir.resolve(context)?;
         owner::act_as_owner(&data_dir).map_err(|error| Failure::file(&data_dir, &error))?;
         let restored = restore(&self.backup, &data_dir, self.replace)?;
         let report = json!({ "data_dir": data_dir, "epoch": restored.epoch, "aside": restored.aside });

@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
 use medreq::server::{
     auth::PublicUrl,
+    config::{LogFormat, ZoneName},
     sqlite::owner,
     up::{Options, Profile, Ready, up},
 };
@@ -17,7 +21,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{failure::Failure, logging::LogFormat, paths, paths::DataDir};
+use crate::{context::Context, failure::Failure, logging, paths, paths::DataDir};
 
 /// Serves a hospital from one directory, in the foreground.
 #[derive(Debug, Args)]
@@ -26,41 +30,56 @@ use crate::{failure::Failure, logging::LogFormat, paths, paths::DataDir};
   medreq up --demo --live --listen 127.0.0.1:0
   medreq up --data-dir /var/lib/medreq --public-url https://medreq.example.org
 
+What flags leave out the configuration says: `medreq config default` shows every setting. A demo reads none of
+/etc/medreq/medreq.toml, which is the hospital's.
+
 INT or TERM ends it within 15 seconds, open streams included.")]
 pub(crate) struct Up {
     #[command(flatten)]
     data_dir: DataDir,
-    /// Address and port to listen on; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
-    listen: SocketAddr,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
     /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// The hospital's time zone, such as America/Sao_Paulo; kept from then on [default: this machine's, at the first start]
-    #[arg(long, value_name = "ZONE", value_parser = zone)]
-    time_zone: Option<String>,
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<ZoneName>,
     /// Address of a proxy whose X-Forwarded-For is believed; may be repeated.
     #[arg(long = "trusted-proxy", value_name = "IP")]
     trusted_proxies: Vec<IpAddr>,
     /// Fill an empty directory with a believable hospital, and serve it.
     #[arg(long)]
-    demo: bool,
+    pub(crate) demo: bool,
     /// Let the demo's nurses and pharmacists go on working.
     #[arg(long, requires = "demo")]
     live: bool,
-    /// How the log on stderr looks.
-    #[arg(long, default_value = "text", env = "MEDREQ_LOG_FORMAT")]
-    log_format: LogFormat,
+    /// How the log on stderr looks [env: MEDREQ_LOG_FORMAT] [default: text]
+    #[arg(long, value_parser = PossibleValuesParser::new(["text", "json"]).map(log_format))]
+    log_format: Option<LogFormat>,
 }
 
 impl Up {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let data_dir = if self.demo { self.data_dir.resolve_or(paths::demo_dir)? } else { self.data_dir.resolve()? };
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let (server, config) = (context.config.server.clone(), &context.config);
+        let data_dir = &self.data_dir;
+        let data_dir =
+            if self.demo { data_dir.resolve_or(context, paths::demo_dir)? } else { data_dir.resolve(context)? };
         owner::act_as_owner(&data_dir).map_err(|error| Failure::file(&data_dir, &error))?;
-        self.log_format.install();
-        let profile = if self.demo { Profile::Demo { live: self.live } } else { Profile::Site };
-        let Self { listen, public_url, time_zone, trusted_proxies, .. } = self;
-        let options = Options { data_dir, listen, public_url, time_zone, trusted_proxies, profile };
+        logging::install(self.log_format.unwrap_or(server.log_format), &server.log_filter)?;
+        let proxies = if self.trusted_proxies.is_empty() { server.trusted_proxies } else { self.trusted_proxies };
+        let options = Options {
+            data_dir,
+            listen: self.listen.unwrap_or(server.listen),
+            public_url: self.public_url.or(server.public_url),
+            time_zone: self.time_zone.or(server.time_zone).map(String::from),
+            trusted_proxies: proxies,
+            scrapers: config.metrics.allow.clone(),
+            limits: config.limits,
+            disk_free_min: u64::from(server.disk_free_min_mib) << 20,
+            profile: if self.demo { Profile::Demo { live: self.live } } else { Profile::Site },
+        };
         let stop = stop_by_signal().map_err(|error| Failure::Local { code: "signals", detail: error.to_string() })?;
         up(options, stop, print_ready)
             .await
@@ -68,11 +87,8 @@ impl Up {
     }
 }
 
-/// Takes the name of a zone that this machine knows.
-fn zone(name: &str) -> Result<String, String> {
-    let found =
-        jiff::tz::TimeZone::get(name).map_err(|_| format!("{name:?} is not a zone such as America/Sao_Paulo"))?;
-    Ok(found.iana_name().unwrap_or(name).to_owned())
+fn log_format(name: String) -> LogFormat {
+    if name == "json" { LogFormat::Json } else { LogFormat::Text }
 }
 
 fn print_ready(ready: Ready) {

@@ -130,7 +130,7 @@ impl ApiError {
             Self::BodyTooLarge => Answer::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
-                "the body is larger than 2 MB; send less at once",
+                "the body is larger than this server takes; send less at once",
             ),
             Self::BodyTooSlow => Answer::new(
                 StatusCode::REQUEST_TIMEOUT,

@@ -77,6 +77,7 @@ async fn stream_events(
     Query(parameters): Query<StreamParameters>,
 ) -> Result<Response, ApiError> {
     let filter = filter(&parameters)?;
+    let place = state.stream_place()?;
     let asked = asked_position(&headers, parameters.last_event_id.as_deref())?;
     let start = start(&state, asked).await?;
     let first = match start {
@@ -89,8 +90,9 @@ async fn stream_events(
     };
     let (Start::At(position) | Start::Reset(position)) = start;
     let live = Live::new(&state, &by, session, filter, position, first.retry(RETRY));
-    let frames =
-        stream::unfold(live, async |mut live| live.next().await.map(|frame| (Ok::<_, Infallible>(frame), live)));
+    let frames = stream::unfold((live, place), async |(mut live, place)| {
+        live.next().await.map(|frame| (Ok::<_, Infallible>(frame), (live, place)))
+    });
     let mut response = Sse::new(Box::pin(frames)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));

@@ -11,7 +11,7 @@ use axum::{
 use futures_util::StreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppState, BODY_MAX_BYTES, error::ApiError, strict::Strict};
+use super::{AppState, error::ApiError, strict::Strict};
 use crate::server::auth::{AuthError, Principal, Scope, throttle::Source};
 
 /// Longest time that a body may take to arrive.
@@ -73,13 +73,13 @@ pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
     type Rejection = ApiError;
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         if !is_json(&parts.headers) {
             drain(body).await;
             return Err(ApiError::UnsupportedMediaType);
         }
-        parse_json(&read(body).await?).map(Self)
+        parse_json(&read(body, state).await?).map(Self)
     }
 }
 
@@ -95,9 +95,9 @@ pub(super) struct LaxJson<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<AppState> for LaxJson<T> {
     type Rejection = ApiError;
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        let bytes = read(body, state).await?;
         if bytes.is_empty() {
             return parse_json(b"{}").map(Self);
         }
@@ -114,17 +114,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || essence == "application/merge-patch+json"
 }
 
-/// Reads a body of at most [`BODY_MAX_BYTES`], however slow its sender would like to be.
-pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
-    tokio::time::timeout(BODY_WITHIN, collect(body, BODY_MAX_BYTES, DRAIN_MAX_BYTES))
-        .await
-        .map_err(|_| ApiError::BodyTooSlow)?
+/// Reads a body that is within the limit, however slow its sender would like to be.
+pub(super) async fn read(body: Body, state: &AppState) -> Result<Vec<u8>, ApiError> {
+    let max = state.limits.body_max_bytes;
+    tokio::time::timeout(BODY_WITHIN, collect(body, max, DRAIN_MAX_BYTES)).await.map_err(|_| ApiError::BodyTooSlow)?
 }
 
 /// Reads a body that nobody wants, so that its sender lives to read the answer.
 pub(super) async fn drain(body: Body) {
     // What the sender does with the rest is its business: the answer is known already.
-    let _ = read(body).await;
+    let _ = tokio::time::timeout(BODY_WITHIN, collect(body, 0, DRAIN_MAX_BYTES)).await;
 }
 
 /// Reads the form of somebody who is not known; one that is too large is thrown away within the same time, so that its sender can

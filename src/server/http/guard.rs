@@ -29,12 +29,6 @@ use crate::{
     server::auth::{AuthError, Principal, Scope},
 };
 
-/// Requests of strangers that are worked on at the same time: a share of all places, so that known callers always find one.
-const OPEN_AT_ONCE: usize = 128;
-
-/// The same of one address, so that no stranger takes the share of all.
-const OPEN_OF_ONE: usize = 64;
-
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What an operation asks of its caller.
@@ -64,8 +58,10 @@ impl Guard {
         for (path, method, operation) in openapi::operations(document) {
             access.entry(path.to_owned()).or_default().insert(method, access_of(operation));
         }
-        let (open, held) = (Semaphore::new(OPEN_AT_ONCE), Places::default());
-        Self { access, strangers: Rate::default(), open, held, state }
+        let limits = &state.limits;
+        let strangers = Rate::new(limits.open_burst, limits.open_per_second);
+        let (open, held) = (Semaphore::new(limits.open_requests_at_once), Places::default());
+        Self { access, strangers, open, held, state }
     }
 
     fn of(&self, request: &Request) -> Option<&Access> {
@@ -88,7 +84,9 @@ impl Guard {
         if let Err(retry_after) = self.strangers.take(source, Instant::now()) {
             return busy(true, retry_after);
         }
-        let Some(_own) = self.held.take(source, OPEN_OF_ONE) else { return busy(true, AGAIN_AFTER) };
+        let Some(_own) = self.held.take(source, self.state.limits.open_requests_per_address) else {
+            return busy(true, AGAIN_AFTER);
+        };
         let Ok(_place) = self.open.try_acquire() else { return busy(false, AGAIN_AFTER) };
         next.run(request).await
     }

@@ -18,12 +18,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{AppState, error::ApiError, peers, request_id};
 
-/// Requests that are worked on at the same time; streams count only until they begin.
-const AT_ONCE: usize = 512;
-
-/// Longest time until an answer begins, imports and adoption aside. Longer than the longest `Prefer: wait`.
-const ANSWER_WITHIN: Duration = Duration::from_secs(90);
-
 /// Most bytes of a request's headers, and of its address. The connection reads more, so that this is answered by a problem document.
 const HEADERS_MAX_BYTES: usize = 32 * 1_024;
 
@@ -39,9 +33,10 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
 
 /// Puts the middleware around the routes; the last one listed is the outermost.
 pub(super) fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    // Streams count only until they begin.
+    let places = Arc::new(Semaphore::new(state.limits.requests_at_once));
     router
-        .layer(middleware::from_fn(limit_time))
+        .layer(middleware::from_fn_with_state(state.clone(), limit_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
         .layer(middleware::from_fn(limit_headers))
@@ -78,13 +73,13 @@ async fn limit_headers(request: Request, next: Next) -> Response {
     ApiError::Other { status, code, field: None, detail: detail.to_owned() }.into_response()
 }
 
-async fn limit_time(request: Request, next: Next) -> Response {
+async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if path.starts_with("/v1/imports/") || path == "/v1/medications/adopt" {
         return next.run(request).await;
     }
     let busy = |_| ApiError::Busy { client: false, retry_after: Duration::from_secs(1) }.into_response();
-    tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await.unwrap_or_else(busy)
+    tokio::time::timeout(state.limits.request_timeout, next.run(request)).await.unwrap_or_else(busy)
 }
 
 /// Answers are for one reader and hold no page, unless the handler says otherwise.

@@ -45,13 +45,14 @@ mod reference_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::{net::IpAddr, ops::Deref, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, Request},
 };
-use tokio::sync::watch;
+use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::serve::serve;
@@ -66,11 +67,9 @@ use super::{
     },
     auth::Auth,
     catalog::CatalogStore,
+    config::Limits,
     ports::{IdentityStore, Pipeline, ReferenceStore, TicketStore},
 };
-
-/// Largest body of a request, imports aside.
-pub(crate) const BODY_MAX_BYTES: usize = 2 * 1_024 * 1_024;
 
 /// What the handlers stand on.
 pub struct Services {
@@ -90,6 +89,12 @@ pub struct Services {
     pub data_dir: PathBuf,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Networks that may read `/metrics` beside this machine itself.
+    pub scrapers: Vec<IpNet>,
+    /// What the server bears.
+    pub limits: Limits,
+    /// Room on the data's disk below which `/readyz` warns, in bytes.
+    pub disk_free_min: u64,
     /// Becomes true when the server stops: streams end then.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -105,6 +110,7 @@ struct Inner {
     imports: Imports,
     metrics: Metrics,
     stream_tickets: StreamTickets,
+    stream_places: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -122,7 +128,8 @@ impl AppState {
         );
         let feed = Feed::start(Arc::clone(&services.pipeline), Arc::clone(&desk.cache), services.shutdown.clone());
         let (metrics, stream_tickets) = (Metrics::default(), StreamTickets::default());
-        Self(Arc::new(Inner { services, desk, feed, imports, metrics, stream_tickets }))
+        let stream_places = Arc::new(Semaphore::new(services.limits.streams));
+        Self(Arc::new(Inner { services, desk, feed, imports, metrics, stream_tickets, stream_places }))
     }
 
     /// The use cases around tickets.
@@ -143,6 +150,12 @@ impl AppState {
     /// Single-use tickets for streams.
     fn stream_tickets(&self) -> &StreamTickets {
         &self.0.stream_tickets
+    }
+
+    /// A place for a further stream, for as long as it lives.
+    fn stream_place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let full = |_| ApiError::Busy { client: false, retry_after: Duration::from_secs(5) };
+        Arc::clone(&self.0.stream_places).try_acquire_owned().map_err(full)
     }
 
     /// Places, medications and par levels, with the rules of who may change them.
@@ -200,7 +213,7 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(async |request: Request| ApiError::MethodNotAllowed(request.method().to_string()))
         .fallback(async || ApiError::NotFound { what: "resource" })
         .layer(Extension(operations::Published::new(&document)))
-        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(DefaultBodyLimit::max(state.limits.body_max_bytes))
         .layer(axum::middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate));
     layers::wrap(router, &state).with_state(state)

@@ -1,6 +1,7 @@
 //! How often somebody who is not known may ask: a bucket of tokens for each address. Known clients are bounded by concurrency instead.
 
 use std::{
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -8,12 +9,6 @@ use std::{
 use moka::sync::Cache;
 
 use crate::server::auth::throttle::Source;
-
-/// Requests at once, after a quiet time.
-const BURST: f64 = 200.0;
-
-/// Requests per second in the long run.
-const PER_SECOND: f64 = 50.0;
 
 const ADDRESSES: u64 = 10_000;
 
@@ -23,31 +18,36 @@ struct Bucket {
 }
 
 /// The buckets of one node; an address that is quiet long enough to have a full one is forgotten.
-pub(super) struct Rate(Cache<Source, Arc<Mutex<Bucket>>>);
-
-impl Default for Rate {
-    fn default() -> Self {
-        let refill = Duration::from_secs_f64(BURST / PER_SECOND);
-        Self(Cache::builder().max_capacity(ADDRESSES).time_to_idle(refill).build())
-    }
+pub(super) struct Rate {
+    buckets: Cache<Source, Arc<Mutex<Bucket>>>,
+    burst: f64,
+    per_second: f64,
 }
 
 impl Rate {
+    /// So many requests at once after a quiet time, and so many per second in the long run.
+    pub(super) fn new(burst: NonZeroU32, per_second: NonZeroU32) -> Self {
+        let (burst, per_second) = (f64::from(burst.get()), f64::from(per_second.get()));
+        let refill = Duration::from_secs_f64(burst / per_second);
+        let buckets = Cache::builder().max_capacity(ADDRESSES).time_to_idle(refill).build();
+        Self { buckets, burst, per_second }
+    }
+
     /// Takes a token; where there is none, says how long until there is.
     ///
     /// # Errors
     /// The time to wait.
     pub(super) fn take(&self, source: Source, now: Instant) -> Result<(), Duration> {
-        let bucket = self.0.get_with(source, || Arc::new(Mutex::new(Bucket { tokens: BURST, at: now })));
+        let bucket = self.buckets.get_with(source, || Arc::new(Mutex::new(Bucket { tokens: self.burst, at: now })));
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let gained = now.saturating_duration_since(bucket.at).as_secs_f64() * PER_SECOND;
-        bucket.tokens = (bucket.tokens + gained).min(BURST);
+        let gained = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;
+        bucket.tokens = (bucket.tokens + gained).min(self.burst);
         bucket.at = now;
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             return Ok(());
         }
-        Err(Duration::from_secs_f64((1.0 - bucket.tokens) / PER_SECOND))
+        Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second))
     }
 }
 
@@ -56,10 +56,12 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
+    use crate::server::config::Limits;
 
     #[test]
     fn a_burst_passes_then_a_trickle_and_nobody_else_is_held_back() {
-        let (rate, start) = (Rate::default(), Instant::now());
+        let limits = Limits::default();
+        let (rate, start) = (Rate::new(limits.open_burst, limits.open_per_second), Instant::now());
         let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|address| Source::from(IpAddr::from(address)));
         let passed = (0..300).filter(|_| rate.take(one, start).is_ok()).count();
         assert_eq!(passed, 200);

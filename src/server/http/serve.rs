@@ -28,21 +28,6 @@ use super::{
     stall::WriteDeadline,
 };
 
-/// Connections at once; further ones wait in the listener's queue.
-const CONNECTIONS: usize = 4_096;
-
-/// Connections of one address at once; further ones are closed, or one machine could take them all.
-const CONNECTIONS_OF_ONE: usize = 256;
-
-/// The same of a trusted proxy and of this machine: many people may sit behind it.
-const CONNECTIONS_OF_A_PROXY: usize = 2_048;
-
-/// How long a client may leave an answer unread.
-const READS_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long a client may take to send a request's headers: a slow one must not hold a place for ever.
-const HEADERS_WITHIN: Duration = Duration::from_secs(15);
-
 /// Bounds request line and headers together, far above what `layers.rs` lets pass: what exceeds this is refused by the HTTP library, and
 /// that says no more than a status.
 const HEADERS_READ_MAX_BYTES: usize = 256 * 1_024;
@@ -55,13 +40,13 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Answers requests until `stop` turns true, then lets those under way end, for ten seconds at most.
 pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Receiver<bool>) {
-    let trusted = state.trusted_proxies.clone();
+    let (trusted, limits) = (state.trusted_proxies.clone(), state.limits);
     let router = router(state);
     let held = Places::default();
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
     let open = GracefulShutdown::new();
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    server.timer(TokioTimer::new()).header_read_timeout(limits.headers_timeout);
     server.max_buf_size(HEADERS_READ_MAX_BYTES).max_headers(HEADERS_READ_MAX);
     loop {
         let accepted = tokio::select! {
@@ -72,8 +57,11 @@ pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Rece
         match accepted {
             Ok((stream, peer, place)) => {
                 let peer = peer.ip().to_canonical();
-                // Dropped where it has too many: that closes it.
-                if let Some(own) = held.take(peer.into(), connections_of(peer, &trusted)) {
+                let many = peer.is_loopback() || trusted.contains(&peer);
+                let most = if many { limits.connections_per_proxy } else { limits.connections_per_address };
+                // Dropped where it has too many, or one machine could take all places: that closes it.
+                if let Some(own) = held.take(peer.into(), most) {
+                    let stream = WriteDeadline::new(stream, limits.unread_timeout);
                     answer(&server, &open, &router, stream, peer, (place, own));
                 }
             }
@@ -86,16 +74,14 @@ pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Rece
     }
 }
 
-fn connections_of(peer: IpAddr, trusted: &[IpAddr]) -> usize {
-    if peer.is_loopback() || trusted.contains(&peer) { CONNECTIONS_OF_A_PROXY } else { CONNECTIONS_OF_ONE }
-}
-
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
     let (stream, peer) = listener.accept().await?;
+    // Answers are small and awaited: none may wait for the next. Where it cannot be set the answers are only later.
+    let _ = stream.set_nodelay(true);
     Ok((stream, peer, place))
 }
 
@@ -103,14 +89,11 @@ fn answer(
     server: &http1::Builder,
     open: &GracefulShutdown,
     router: &Router,
-    stream: TcpStream,
+    stream: WriteDeadline<TcpStream>,
     peer: IpAddr,
     places: (OwnedSemaphorePermit, Place),
 ) {
-    // Answers are small and awaited: none may wait for the next. Where it cannot be set the answers are only later.
-    let _ = stream.set_nodelay(true);
     let service = Extension(Peer(peer)).layer(router.clone());
-    let stream = WriteDeadline::new(stream, READS_WITHIN);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let connection = open.watch(connection);
     tokio::spawn(async move {

@@ -23,6 +23,7 @@ use crate::{
             Auth, PublicUrl, Scope, accounts::Editor, clients::NewServiceAccount, grants::TokenRequest, users::NewUser,
         },
         catalog::CatalogStore,
+        config::Limits,
         contract,
         sqlite::{OpenMode, SqliteStore},
     },
@@ -112,6 +113,9 @@ impl TestApp {
             catalog: Arc::new(CatalogStore::open(dir.path()).unwrap()),
             data_dir: dir.path().to_owned(),
             trusted_proxies: vec![IpAddr::from([10, 0, 0, 1])],
+            scrapers: vec!["10.1.0.0/16".parse().unwrap()],
+            limits: Limits { streams: 8, ..Limits::default() },
+            disk_free_min: 0,
             shutdown,
         });
         let router = router(state.clone());

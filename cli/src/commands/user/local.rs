@@ -60,7 +60,7 @@ pub(super) struct Add {
 
 impl Add {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let auth = open(&self.data_dir, true).await?;
+        let auth = open(context, &self.data_dir, true).await?;
         let password = match &self.password_file {
             Some(file) => Some(password_file(file)?),
             None if !self.no_password && can_ask() => Some(ask_new_password(self.username.as_str())?),
@@ -106,7 +106,7 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let auth = open(&self.data_dir, false).await?;
+        let auth = open(context, &self.data_dir, false).await?;
         let issued = auth.user_token(&self.username, self.ttl).await.map_err(token_failure)?;
         let answer = json!({
             "access_token": issued.access_token, "token_type": "Bearer", "expires_in": issued.expires_in.as_secs(),
@@ -116,8 +116,8 @@ impl Token {
     }
 }
 
-async fn open(data_dir: &DataDir, create: bool) -> Result<Arc<Auth>, Failure> {
-    let dir = data_dir.resolve()?;
+async fn open(context: &Context, data_dir: &DataDir, create: bool) -> Result<Arc<Auth>, Failure> {
+    let dir = data_dir.resolve(context)?;
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, OpenMode::Beside { create })).await;
     let store = opened.expect("opening a store does not panic").map_err(open_failure)?;
     Auth::beside(Arc::new(store)).await.map_err(start_failure)

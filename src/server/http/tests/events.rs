@@ -109,6 +109,20 @@ async fn a_stream_of_some_kinds_resumes_without_a_gap_and_skips_the_others() {
 }
 
 #[tokio::test]
+async fn streams_have_a_number_of_places_and_give_them_back() {
+    let app = TestApp::new().await;
+    let mut streams = Vec::new();
+    for _ in 0..app.state.limits.streams {
+        streams.push(Stream::open(&app, "ana", "/v1/events", &[]).await);
+    }
+    let refused = app.get("ana", "/v1/events").await;
+    assert_eq!((refused.refusal(), refused.header("retry-after")), ((503, "overloaded"), "5"));
+    assert_eq!(app.get("ana", "/v1/tickets").await.status, StatusCode::OK, "only streams are held back");
+    streams.pop();
+    Stream::open(&app, "ana", "/v1/events", &[]).await;
+}
+
+#[tokio::test]
 async fn a_reader_is_told_of_their_own_tickets_only() {
     let app = TestApp::new().await;
     let mut other = Stream::open(&app, "bia", "/v1/events", &[]).await;

@@ -59,7 +59,7 @@ impl Pipeline for Later {
 async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
     let mut app = TestApp::new().await;
     let later = Arc::new(Later { store: Arc::clone(&app.state.pipeline), taken: tokio::sync::Mutex::default() });
-    let Services { auth, tickets, reference, identity, catalog, data_dir, shutdown, .. } = &*app.state;
+    let Services { auth, tickets, reference, identity, catalog, data_dir, limits, shutdown, .. } = &*app.state;
     app.router = router(AppState::new(Services {
         auth: Arc::clone(auth),
         pipeline: Arc::clone(&later) as _,
@@ -69,6 +69,9 @@ async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
         catalog: Arc::clone(catalog),
         data_dir: data_dir.clone(),
         trusted_proxies: Vec::new(),
+        scrapers: Vec::new(),
+        limits: *limits,
+        disk_free_min: 0,
         shutdown: shutdown.clone(),
     }));
 
