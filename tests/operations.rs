@@ -2,8 +2,12 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
+    io::Write as _,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -28,7 +32,12 @@ impl Failed {
 
 #[track_caller]
 fn fails(args: &[&str]) -> Failed {
-    let output = medreq().args(args).arg("--json").timeout(Duration::from_secs(60)).output().unwrap();
+    fails_by(medreq(), args)
+}
+
+#[track_caller]
+fn fails_by(mut command: assert_cmd::Command, args: &[&str]) -> Failed {
+    let output = command.args(args).arg("--json").timeout(Duration::from_secs(60)).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{args:?} succeeded");
     // The log may stand before it.
@@ -153,16 +162,113 @@ fn a_damaged_database_stops_the_start() {
 
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
-    // Root writes everywhere.
+    let (home, dir) = served();
+    let mut command = medreq();
     if geteuid().is_root() {
-        return;
+        // Root writes everywhere: somebody else tries, with a program that they can reach.
+        let (program, nobody) = (home.path().join("medreq"), 65_534);
+        fs::copy(env!("CARGO_BIN_EXE_medreq"), &program).unwrap();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        chown(&dir, Some(nobody), Some(nobody)).unwrap();
+        for entry in fs::read_dir(&dir).unwrap() {
+            chown(entry.unwrap().path(), Some(nobody), Some(nobody)).unwrap();
+        }
+        let mut other = Command::new(program);
+        other.uid(nobody).gid(nobody).current_dir("/");
+        command = assert_cmd::Command::from_std(other);
     }
-    let (_home, dir) = served();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o500)).unwrap();
-    let failed = up_fails(&dir, &[]);
+    let failed = fails_by(command, &["up", "--listen", "127.0.0.1:0", "--data-dir", dir.to_str().unwrap()]);
+    assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o500, "its mode is its owner's choice");
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(failed.problem["code"], "data_dir_not_writable");
+    assert_eq!((failed.problem["code"].as_str(), failed.code), (Some("data_dir_not_writable"), 1));
     assert!(failed.detail().contains(dir.to_str().unwrap()), "{}", failed.detail());
+}
+
+/// A small file system in memory, for as long as the test runs.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// `None`, and a word about it, where this machine does not let the test mount one.
+    fn mount(at: &Path, mib: u32) -> Option<Self> {
+        fs::create_dir(at).unwrap();
+        let options = format!("size={mib}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        // Past the capture of the test runner: nobody should believe that it ran.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no file system can be mounted here; run this test as root");
+        None
+    }
+
+    fn read_only(&self) {
+        let done = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_without_room_is_told_and_outlived() {
+    let Site { server, home } = Site::stocked();
+    let nurse = server.token("ana");
+    let served = server.dir.clone();
+    server.end(Signal::TERM);
+    let dir = home.path().join("disk");
+    let Some(disk) = Disk::mount(&dir, 24) else { return };
+    let copied = Command::new("cp").arg("-a").arg(served.join(".")).arg(&dir).status().unwrap();
+    assert!(copied.success());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
+    command.env("MEDREQ_SERVER__DISK_FREE_MIN_MIB", "10");
+    let server = Server::start_by(command, &dir, &[]);
+    let ready = || {
+        let answer = server.call("", "GET", "/readyz").send();
+        (answer.status, answer.json)
+    };
+    let (status, health) = ready();
+    assert_eq!((status, &health["status"], &health["checks"]["disk"]), (200, &json!("ok"), &json!("ok")), "{health}");
+
+    // Somebody fills the disk: first nearly, then wholly.
+    let ballast = dir.join("ballast");
+    let free = rustix::fs::statvfs(&dir).unwrap();
+    fs::write(&ballast, vec![0; (free.f_bavail * free.f_frsize) as usize - (6 << 20)]).unwrap();
+    let (status, health) = ready();
+    assert_eq!((status, &health["status"]), (200, &json!("degraded")), "{health}");
+    fs::write(dir.join("more"), vec![0; 16 << 20]).unwrap_err();
+    let (status, health) = ready();
+    assert_eq!((status, &health["status"]), (503, &json!("unavailable")), "{health}");
+    assert!(health["checks"]["disk"].as_str().unwrap().contains("make room"), "{health}");
+
+    let mut body = wish("UTI", "HEPA-5000", "1");
+    body["note"] = json!("x".repeat(1_900));
+    let (mut taken, mut last) = (0_u64, String::new());
+    let refused = eventually("a full disk", || {
+        last = format!("full-{taken}");
+        let answer = server.call(&nurse, "POST", "/v1/tickets").key(&last).json(&body).send();
+        taken += u64::from(answer.status == 201);
+        (answer.status != 201).then_some(answer)
+    });
+    assert!(!refused.header("retry-after").is_empty());
+    refused.problem(503, "disk_full");
+    assert_eq!(server.get(&nurse, "/v1/tickets")["total"], taken, "something was half done");
+
+    // With room again the same request is taken, without a new start.
+    fs::remove_file(&ballast).unwrap();
+    fs::remove_file(dir.join("more")).unwrap();
+    assert_eq!(ready().1["status"], "ok");
+    server.call(&nurse, "POST", "/v1/tickets").key(&last).json(&body).send().expect(201);
+    assert_eq!(server.get(&nurse, "/v1/tickets")["total"], taken + 1);
+
+    assert!(server.end(Signal::TERM).0.success());
+    disk.read_only();
+    let failed = up_fails(&dir, &[]);
+    assert_eq!((failed.problem["code"].as_str(), failed.code), (Some("data_dir_not_writable"), 1));
 }
 
 /// A limit on the size of files stands for the disk's end: the system refuses to write on, in the middle of a commit.

@@ -1,6 +1,6 @@
 //! What operators and tools ask: health, readiness, metrics, the published document. Says nothing of patients or tickets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
+use rustix::fs::{Access, AtFlags};
 use serde::Serialize;
 use serde_json::Value;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -25,6 +26,9 @@ use crate::{
     api::problem::Problem,
     server::ports::{StoreError, StoreResult, ahead_of_clock},
 };
+
+/// With less room than this a write may fail at any moment, in bytes.
+const DISK_FULL: u64 = 2 << 20;
 
 const DOCUMENT: &str = "/openapi.json";
 
@@ -61,10 +65,25 @@ pub(super) fn docs() -> Router<AppState> {
 /// What is well and what is not.
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
-    /// `ok` or `unavailable`.
+    /// `ok`, `degraded` (it works, and somebody should look at it) or `unavailable`.
     status: String,
     /// Each dependency by name: `ok`, or what is wrong with it.
     checks: BTreeMap<String, String>,
+}
+
+/// How a dependency stands; the last is the worst.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Well,
+    /// Works, but not for long.
+    Poor(String),
+    Down(String),
+}
+
+impl From<Result<(), String>> for Standing {
+    fn from(answer: Result<(), String>) -> Self {
+        answer.map_or_else(Self::Down, |()| Self::Well)
+    }
 }
 
 /// The process is alive.
@@ -80,7 +99,7 @@ async fn healthz() -> Json<Health> {
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", operation_id = "readyz", security(()),
     responses(
-        (status = 200, description = "Ready", body = Health),
+        (status = 200, description = "Ready, perhaps `degraded`: see the checks", body = Health),
         (status = 503, description = "Not ready: see the checks", body = Health),
     )
 )]
@@ -89,19 +108,43 @@ async fn readyz(State(state): State<AppState>) -> Response {
     let clock = newest.as_ref().map_or(Ok(()), |newest| clock(*newest, Timestamp::now()));
     let stopping = *state.shutdown.borrow();
     let checks = [
-        ("store", told("store", newest.map(drop))),
-        ("clock", clock),
-        ("reference", told("reference", state.reference.policy().await.map(drop))),
-        ("catalog", told("catalog", catalog(&state).await)),
-        ("server", if stopping { Err("unavailable".to_owned()) } else { Ok(()) }),
+        ("store", told("store", newest.map(drop)).into()),
+        ("clock", clock.into()),
+        ("disk", disk(&state.data_dir, state.disk_free_min)),
+        ("reference", told("reference", state.reference.policy().await.map(drop)).into()),
+        ("catalog", told("catalog", catalog(&state).await).into()),
+        ("server", if stopping { Standing::Down("unavailable".to_owned()) } else { Standing::Well }),
     ];
-    let ready = checks.iter().all(|(_, answer)| answer.is_ok());
-    let word = |(name, answer): (&str, Result<(), String>)| {
-        (name.to_owned(), answer.map_or_else(|wrong| wrong, |()| "ok".to_owned()))
+    let (word, status) = match checks.iter().map(|(_, standing)| standing).max() {
+        None | Some(Standing::Well) => ("ok", StatusCode::OK),
+        Some(Standing::Poor(_)) => ("degraded", StatusCode::OK),
+        Some(Standing::Down(_)) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
     };
-    let status = if ready { ("ok", StatusCode::OK) } else { ("unavailable", StatusCode::SERVICE_UNAVAILABLE) };
-    let health = Health { status: status.0.to_owned(), checks: checks.into_iter().map(word).collect() };
-    (status.1, Json(health)).into_response()
+    let text = |(name, standing): (&str, Standing)| match standing {
+        Standing::Well => (name.to_owned(), "ok".to_owned()),
+        Standing::Poor(what) | Standing::Down(what) => (name.to_owned(), what),
+    };
+    (status, Json(Health { status: word.to_owned(), checks: checks.into_iter().map(text).collect() })).into_response()
+}
+
+/// Whether the data directory can be written and has room; asked of the system, nothing is written.
+fn disk(dir: &Path, least: u64) -> Standing {
+    let may_write = rustix::fs::accessat(rustix::fs::CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
+    let free = match may_write.and_then(|()| rustix::fs::statvfs(dir)) {
+        Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
+        Err(error) => {
+            tracing::warn!(%error, "the data directory cannot be written");
+            return Standing::Down(
+                "the data directory cannot be written; look at its mode and its file system".to_owned(),
+            );
+        }
+    };
+    let told = || format!("{} MiB are free on the disk of the data; make room on it", free >> 20);
+    match free {
+        ..DISK_FULL => Standing::Down(told()),
+        _ if free < least => Standing::Poor(told()),
+        _ => Standing::Well,
+    }
 }
 
 /// The answer for everybody; the cause may name files and is for the log.
@@ -129,7 +172,7 @@ async fn catalog(state: &AppState) -> StoreResult<()> {
     asked.unwrap_or_else(|_| Err(StoreError::Broken("the check panicked".to_owned())))
 }
 
-/// Counters for Prometheus; only from the machine itself.
+/// Counters for Prometheus; only for the machine itself and the networks that `metrics.allow` of the configuration names.
 #[utoipa::path(
     get, path = "/metrics", tag = "operations", operation_id = "metrics", security(()),
     responses(
@@ -138,10 +181,12 @@ async fn catalog(state: &AppState) -> StoreResult<()> {
     )
 )]
 async fn metrics(State(state): State<AppState>, peer: Peer, headers: HeaderMap) -> Result<Response, ApiError> {
-    // Behind a proxy on this machine everybody comes from here.
+    // Behind a proxy on this machine or in such a network everybody comes from there.
     let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
-    if forwarded || !peer.0.is_loopback() {
-        return Err(ApiError::forbidden("scraper_not_allowed", "metrics are given to this machine only"));
+    let known = peer.0.is_loopback() || state.scrapers.iter().any(|network| network.contains(&peer.0));
+    if forwarded || !known {
+        let detail = "metrics are given to this machine and to the networks of metrics.allow only, not through a proxy";
+        return Err(ApiError::forbidden("scraper_not_allowed", detail));
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], state.metrics().text()).into_response())

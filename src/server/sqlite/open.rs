@@ -191,7 +191,9 @@ pub(super) fn prepare_directory(dir: &Path, mode: OpenMode) -> Result<(), OpenEr
     // Only a directory that is ours is closed to others: `--data-dir /tmp` must not lock everybody out of it.
     let ours = file.exists() || fs::read_dir(dir).map_err(|error| io_error(dir, &error))?.next().is_none();
     if ours {
-        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(|error| io_error(dir, &error))?;
+        // Only ever narrower: an owner who took the right to write from themselves means it.
+        let mode = fs::metadata(dir).map_err(|error| io_error(dir, &error))?.mode() & 0o700;
+        fs::set_permissions(dir, Permissions::from_mode(mode)).map_err(|error| io_error(dir, &error))?;
     }
     Ok(())
 }

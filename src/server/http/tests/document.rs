@@ -10,7 +10,7 @@ use crate::{
     domain::{command::Command, ticket::TicketId},
     server::{
         contract::{WAIT, on, pharmacist},
-        http::testing::TestApp,
+        http::{extract::Peer, testing::TestApp},
         ports::{Outcome, Submitted},
     },
 };
@@ -113,6 +113,11 @@ async fn docs_health_and_metrics_answer() {
     let forwarded =
         app.send(app.request("", "GET", "/metrics", &[("x-forwarded-for", "10.0.0.9")], &Value::Null)).await;
     assert_eq!(forwarded.refusal(), (403, "scraper_not_allowed"));
+    for (from, expected) in [("10.1.2.3", 200), ("10.2.0.1", 403)] {
+        let mut request = app.request("", "GET", "/metrics", &[], &Value::Null);
+        request.extensions_mut().insert(Peer(from.parse().unwrap()));
+        assert_eq!(app.send(request).await.status.as_u16(), expected, "{from}");
+    }
     app.stop.send_replace(true);
     assert_eq!(app.get("", "/readyz").await.expect(503)["checks"]["server"], "unavailable");
 }
