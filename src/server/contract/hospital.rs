@@ -20,8 +20,8 @@ use crate::{
     },
     server::ports::{
         Cabinet, CommandId, IdentityStore, Ingredient, Medication, Outcome, ParLevel, Pharmacy, Pipeline,
-        ReferenceChanges, ReferenceStore, StoredOutcome, Submission, SubmitError, Submitted, TicketQuery, TicketSort,
-        TicketStore, User, Visibility, Ward,
+        ReferenceChanges, ReferenceStore, SessionStore, StoredOutcome, Submission, SubmitError, Submitted, TicketQuery,
+        TicketSort, TicketStore, User, Visibility, Ward,
     },
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct Ports {
     pub(crate) tickets: Arc<dyn TicketStore>,
     pub(crate) reference: Arc<dyn ReferenceStore>,
     pub(crate) identity: Arc<dyn IdentityStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
 }
 
 /// Long enough for any machine; a test never waits for it to pass.

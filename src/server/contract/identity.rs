@@ -10,7 +10,7 @@ use crate::{
     server::ports::{AuditEntry, AuditQuery, Client, SigningKey, StoreError},
 };
 
-fn entry(action: &str) -> AuditEntry {
+pub(super) fn entry(action: &str) -> AuditEntry {
     AuditEntry {
         at: Timestamp::UNIX_EPOCH,
         kind: "user".to_owned(),
@@ -21,7 +21,7 @@ fn entry(action: &str) -> AuditEntry {
     }
 }
 
-async fn audited(ports: &Ports) -> u64 {
+pub(super) async fn audited(ports: &Ports) -> u64 {
     ports.identity.audit_entries(AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap().total.unwrap()
 }
 

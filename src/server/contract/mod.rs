@@ -7,9 +7,10 @@ mod identity;
 mod lists;
 mod pipeline;
 mod reference;
+mod sessions;
 mod texts;
 
-pub(crate) use self::{feed::*, hospital::*, identity::*, lists::*, pipeline::*, reference::*, texts::*};
+pub(crate) use self::{feed::*, hospital::*, identity::*, lists::*, pipeline::*, reference::*, sessions::*, texts::*};
 
 /// Declares a test for every function of the suite; `$ports` makes the ports of a new, empty adapter and what keeps them alive.
 macro_rules! contract_suite {
@@ -46,6 +47,18 @@ macro_rules! contract_suite {
             one_key_signs_per_algorithm,
             the_audit_log_pages_newest_first,
             a_setting_is_fixed_once,
+            of_parallel_refreshes_one_has_a_successor,
+            a_lost_answer_to_a_refresh_is_given_again,
+            an_old_refresh_token_ends_its_session,
+            a_refresh_token_dies_with_its_time_and_its_session,
+            of_parallel_redemptions_one_opens_a_session,
+            a_device_that_asks_too_often_is_slowed_down_and_not_lost,
+            a_device_waits_for_one_word,
+            a_new_generation_kills_what_was_issued_before,
+            an_ended_session_is_listed_until_its_tokens_are_dead,
+            open_sessions_are_listed_last_used_first,
+            a_second_factor_is_spent_once,
+            only_what_is_long_over_is_forgotten,
         }
     };
     (@each $ports:path; $($test:ident,)+) => {

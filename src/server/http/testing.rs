@@ -101,6 +101,7 @@ impl TestApp {
             tickets: Arc::clone(&store) as _,
             reference: Arc::clone(&store) as _,
             identity: Arc::clone(&store) as _,
+            sessions: Arc::clone(&store) as _,
         };
         ports.open_hospital().await;
         let (stop, shutdown) = watch::channel(false);

@@ -176,7 +176,7 @@ pub enum Poll {
     /// Too early: the interval is longer from now on.
     SlowDown,
     /// Decided: redeem it, or give up.
-    Decided(DeviceGrant),
+    Decided(Box<DeviceGrant>),
     /// Its time is over, decided or not.
     Expired,
     /// Unknown, or of another client.
@@ -201,7 +201,8 @@ pub struct SecondFactor {
 pub trait SessionStore: Send + Sync {
     /// Opens a session of the pages themselves, found by its cookie's hash.
     async fn open_session(&self, session: Session, cookie: Digest, audit: AuditEntry) -> StoreResult<()>;
-    /// The session of a cookie, unless it ended, is over at `now`, or was last used before `used_since`; notes that it is used at `now`.
+    /// The session of a cookie, unless it ended, is over at `now`, was last used before `used_since`, or its person was disabled or is of another
+    /// generation. Notes that it is used at `now`, to the minute.
     async fn session_by_cookie(
         &self,
         cookie: Digest,
@@ -212,7 +213,8 @@ pub trait SessionStore: Send + Sync {
     async fn sessions(&self, user: UserId, generation: u64, now: Timestamp) -> StoreResult<Vec<Session>>;
     /// One session, ended or not; `None` where unknown.
     async fn session(&self, sid: Uuid) -> StoreResult<Option<Session>>;
-    /// Ends a session with its refresh tokens and lists it as ended until `listed_until`; also a `sid` that no session is known of. False where it had ended before.
+    /// Ends a session with its refresh tokens and lists it as ended until `listed_until`; also a `sid` that no session is known of.
+    /// False, and no audit entry, where it had ended before.
     async fn end_session(&self, sid: Uuid, listed_until: Timestamp, audit: AuditEntry) -> StoreResult<bool>;
     /// Ended sessions that are still listed at `now`.
     async fn ended_sessions(&self, now: Timestamp) -> StoreResult<Vec<Uuid>>;
@@ -247,7 +249,7 @@ pub trait SessionStore: Send + Sync {
         reused: AuditEntry,
     ) -> StoreResult<Rotation>;
 
-    /// Keeps a device grant; a user code that waits already is [`StoreError::Exists`](super::StoreError::Exists).
+    /// Keeps a device grant; a user code that waits already when the entry is written is [`StoreError::Exists`](super::StoreError::Exists).
     async fn insert_device(&self, hash: Digest, grant: DeviceGrant, audit: AuditEntry) -> StoreResult<()>;
     /// The grant that waits under a user code at `now`, undecided.
     async fn device_by_user_code(&self, user_code: &str, now: Timestamp) -> StoreResult<Option<DeviceGrant>>;
@@ -259,7 +261,7 @@ pub trait SessionStore: Send + Sync {
         now: Timestamp,
         audit: AuditEntry,
     ) -> StoreResult<bool>;
-    /// A device of this client asks; the first poll is never too early, a decided one may be: it stays redeemable.
+    /// A device of this client asks; the first poll is never too early. One that is too early learns no decision, which stays to be asked for.
     async fn poll_device(&self, hash: Digest, client_id: &str, now: Timestamp) -> StoreResult<Poll>;
     /// As [`redeem_code`](Self::redeem_code), for an approved device grant.
     async fn redeem_device(
@@ -281,6 +283,7 @@ pub trait SessionStore: Send + Sync {
     /// Takes a recovery code; false where it is none of those left.
     async fn spend_recovery(&self, user: UserId, code: Digest, audit: AuditEntry) -> StoreResult<bool>;
 
-    /// Forgets what is long over at `now`: codes, devices and tokens a day after their time, sessions 30 days after theirs.
+    /// Forgets what is long over at `now`: codes, devices and tokens a day after their time (a used token not before its
+    /// session), sessions 30 days after theirs; and at once, sealed successors that cannot come again.
     async fn forget_ended(&self, now: Timestamp) -> StoreResult<()>;
 }

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     domain::{command::Command, reason::Role, text::FreeText},
     server::{
-        contract::{Ports, creation, on, pharmacist, supply, user},
-        ports::{AuditQuery, IdentityStore, Pipeline},
+        contract::{Ports, at, audit, creation, digest, on, pharmacist, session, supply, user},
+        ports::{AuditQuery, IdentityStore, Pipeline, Rotation, SecondFactor},
     },
 };
 
@@ -100,6 +100,32 @@ async fn entry_of(store: &SqliteStore) -> crate::server::ports::AuditEntry {
     let entry = page.items.into_iter().next().unwrap();
     assert_eq!(entry.action, "restored");
     entry
+}
+
+#[tokio::test]
+async fn restoring_ends_every_session_and_keeps_second_factors() {
+    let site = Site::open().await;
+    site.ports.identity.insert_users(vec![user("ana", Role::Nurse)], vec![]).await.unwrap();
+    site.ports.open(session(1), "r0").await;
+    site.ports.sessions.open_session(session(2), digest("cookie"), audit("signed_in", 0)).await.unwrap();
+    let ana = session(1).sign_in.user;
+    let factor =
+        SecondFactor { secret: vec![7; 20], confirmed: true, last_step: 3, recovery: [digest("rescue")].into() };
+    site.ports.sessions.put_second_factor(ana, Some(factor.clone()), audit("totp_set", 0)).await.unwrap();
+    let made = site.back_up();
+
+    let target = site.root.path().join("restored");
+    restore(&made, &target, false).unwrap();
+    let ports = ports_of(&serve(&target));
+    assert_eq!(ports.rotate("r0", "never", 1).await, Rotation::Dead);
+    assert_eq!(ports.by_cookie("cookie", 1).await, None);
+    let code = digest(&format!("code of {}", session(1).sid));
+    assert_eq!(ports.sessions.code(code).await.unwrap(), None);
+    for generation in [0, 1_000_000] {
+        assert_eq!(ports.sessions.sessions(ana, generation, at(1)).await.unwrap(), []);
+    }
+    assert_eq!(ports.sessions.second_factor(ana).await.unwrap(), Some(factor));
+    assert_eq!(site.ports.rotate("r0", "r1", 1).await, Rotation::Rotated, "the site that was copied goes on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ mod copying;
 mod error;
 mod events;
 mod facts;
+mod grants;
 mod identity;
 mod list;
 mod medications;
@@ -15,11 +16,13 @@ pub mod owner;
 mod pipeline;
 mod readers;
 mod reference;
+mod refresh;
 mod replies;
 pub mod restore;
 mod rows;
 mod schema;
 mod sealing;
+mod sessions;
 mod tickets;
 mod verify;
 mod words;
@@ -83,5 +86,7 @@ impl SqliteStore {
 mod backup_tests;
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod sessions_tests;
 #[cfg(test)]
 mod tests;

@@ -127,7 +127,10 @@ fn begin_again(conn: &Connection, backup: &Backup) -> StoreResult<Uuid> {
         );
         transaction.execute(&sql, [GENERATION_LEAP])?;
     }
-    transaction.execute("DELETE FROM links", [])?;
+    // Ended ones stay listed; the rest is dead by its generation, and would only look alive in lists.
+    for table in ["links", "codes", "devices", "refresh_tokens", "sessions"] {
+        transaction.execute(&format!("DELETE FROM {table}"), [])?;
+    }
     let entry = AuditEntry {
         at: Timestamp::now(),
         kind: "admin".to_owned(),

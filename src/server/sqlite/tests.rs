@@ -15,7 +15,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    domain::{actor::Reach, command::Command, reason::TransferReason, text::FreeText},
+    domain::{
+        actor::Reach,
+        command::Command,
+        reason::{Role, TransferReason},
+        text::FreeText,
+    },
     server::{
         contract::{self, Ports, creation, everything, missing_dose, nurse, on, pharmacist, supply},
         ports::{
@@ -31,6 +36,7 @@ pub(super) fn ports_of(store: &Arc<SqliteStore>) -> Ports {
         tickets: Arc::clone(store) as _,
         reference: Arc::clone(store) as _,
         identity: Arc::clone(store) as _,
+        sessions: Arc::clone(store) as _,
     }
 }
 
@@ -207,7 +213,13 @@ pub(super) fn seen(actor: &str, subject: &str) -> AuditEntry {
 fn of_schema_1(dir: &Path) {
     let conn = rusqlite::Connection::open(dir.join(DATABASE_FILE)).unwrap();
     conn.execute_batch(
-        "DROP TABLE former_pharmacies;
+        "DROP TABLE refresh_tokens;
+         DROP TABLE sessions;
+         DROP TABLE ended_sessions;
+         DROP TABLE codes;
+         DROP TABLE devices;
+         DROP TABLE second_factors;
+         DROP TABLE former_pharmacies;
          CREATE TABLE older_keys (ticket TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
          INSERT INTO older_keys SELECT ticket, key FROM ticket_keys;
          DROP TABLE ticket_keys;
@@ -252,6 +264,8 @@ async fn a_database_and_a_backup_of_the_first_schema_go_on() {
         assert_eq!(store.verify().await.unwrap().audit.unwrap().0, entries + 1);
         let kept = store.writer.write(|conn| Ok(conn.execute("UPDATE audit SET at = 1", [])?)).await;
         assert!(kept.unwrap_err().to_string().contains("append-only"));
+        ports.identity.insert_users(vec![contract::user("ana", Role::Nurse)], vec![]).await.unwrap();
+        ports.open(contract::session(1), "r0").await;
     }
 }
 

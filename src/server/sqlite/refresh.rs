@@ -1,0 +1,115 @@
+//! Refresh tokens as rows. A successor's secret is kept sealed and only while it may come again; it never outlives its session.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    audit::append,
+    convert::{from_millis, to_millis, to_uuid},
+    error::taken,
+    sessions,
+};
+use crate::server::ports::{AuditEntry, Digest, NewRefresh, RefreshToken, Rotation, RotationTimes, StoreResult};
+
+/// A token's row.
+struct Stored {
+    sid: String,
+    predecessor: Option<Vec<u8>>,
+    idle_until: i64,
+    used_at: Option<i64>,
+    /// There while the successor is unused and may come again.
+    sealed: Option<Vec<u8>>,
+}
+
+/// What replaces a token, and what the log says of it.
+pub(super) struct Succession {
+    pub(super) next: NewRefresh,
+    pub(super) sealed: Vec<u8>,
+    pub(super) times: RotationTimes,
+    pub(super) audit: AuditEntry,
+    pub(super) reused: AuditEntry,
+}
+
+fn find(conn: &Connection, hash: &Digest) -> StoreResult<Option<Stored>> {
+    let sql = "SELECT sid, predecessor, idle_until, used_at, sealed FROM refresh_tokens WHERE hash = ?1";
+    let found = conn.prepare_cached(sql)?.query_row([hash], |row| {
+        Ok(Stored {
+            sid: row.get(0)?,
+            predecessor: row.get(1)?,
+            idle_until: row.get(2)?,
+            used_at: row.get(3)?,
+            sealed: row.get(4)?,
+        })
+    });
+    Ok(found.optional()?)
+}
+
+/// A token with its session.
+pub(super) fn token(conn: &Connection, hash: &Digest) -> StoreResult<Option<RefreshToken>> {
+    let Some(stored) = find(conn, hash)? else {
+        return Ok(None);
+    };
+    let Some(session) = sessions::load(conn, &stored.sid)? else {
+        return Ok(None);
+    };
+    let ended = sessions::has_ended(conn, to_uuid(&stored.sid)?)?;
+    let idle_until = from_millis(stored.idle_until)?;
+    Ok(Some(RefreshToken { session, idle_until, used_at: stored.used_at.map(from_millis).transpose()?, ended }))
+}
+
+/// Puts a session's first token, or the one after `predecessor`.
+pub(super) fn insert(
+    conn: &Connection,
+    sid: &str,
+    token: &NewRefresh,
+    predecessor: Option<&Digest>,
+) -> StoreResult<()> {
+    let sql = "INSERT INTO refresh_tokens (hash, sid, predecessor, idle_until) VALUES (?1, ?2, ?3, ?4)";
+    let inserted = conn.prepare_cached(sql)?.execute((token.hash, sid, predecessor, to_millis(token.idle_until)));
+    taken(inserted, "refresh token", "")?;
+    Ok(())
+}
+
+/// Replaces a token, gives its successor again, or ends the session of one that was stolen.
+pub(super) fn rotate(conn: &Connection, hash: &Digest, succession: &Succession) -> StoreResult<Rotation> {
+    let times = &succession.times;
+    let Some(token) = find(conn, hash)? else {
+        return Ok(Rotation::Dead);
+    };
+    if !sessions::is_in_force(conn, &token.sid, times.now)? {
+        return Ok(Rotation::Dead);
+    }
+    match (token.used_at, token.sealed) {
+        (None, _) if token.idle_until <= to_millis(times.now) => Ok(Rotation::Dead),
+        (None, _) => {
+            replace(conn, hash, &token.sid, token.predecessor.as_deref(), succession)?;
+            append(conn, &succession.audit)?;
+            Ok(Rotation::Rotated)
+        }
+        (Some(used_at), Some(sealed)) if used_at >= to_millis(times.repeat_since) => Ok(Rotation::Repeated(sealed)),
+        (Some(_), _) => {
+            sessions::end(conn, to_uuid(&token.sid)?, times.listed_until)?;
+            append(conn, &succession.reused)?;
+            Ok(Rotation::Reused)
+        }
+    }
+}
+
+fn replace(
+    conn: &Connection,
+    hash: &Digest,
+    sid: &str,
+    predecessor: Option<&[u8]>,
+    succession: &Succession,
+) -> StoreResult<()> {
+    let Succession { next, sealed, times, .. } = succession;
+    insert(conn, sid, next, Some(hash))?;
+    // The same span after the use as `repeat_since` lies before the present.
+    let now = to_millis(times.now);
+    let sealed_until = now.saturating_add(now.saturating_sub(to_millis(times.repeat_since)));
+    conn.prepare_cached("UPDATE refresh_tokens SET used_at = ?2, sealed = ?3, sealed_until = ?4 WHERE hash = ?1")?
+        .execute((hash, now, sealed, sealed_until))?;
+    // This token is the predecessor's successor, and used from now on: it comes no more.
+    conn.prepare_cached("UPDATE refresh_tokens SET sealed = NULL, sealed_until = NULL WHERE hash = ?1")?
+        .execute([predecessor])?;
+    sessions::touch(conn, sid, times.now)
+}
