@@ -30,6 +30,8 @@ impl Context {
         }
         layers.environment(std::env::vars_os())?;
         layers.flag("--url", "client.url", globals.url.as_deref())?;
+        let token_file = globals.token_file.as_deref().and_then(Path::to_str);
+        layers.flag("--token-file", "client.token_file", token_file)?;
         layers.flag("--on-behalf-of", "client.on_behalf_of", globals.on_behalf_of.as_deref())?;
         let config = layers.config()?;
         let token = token_source(globals.token_file, config.client.token_file.as_deref());

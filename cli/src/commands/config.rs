@@ -11,11 +11,12 @@ use crate::{context::Context, failure::Failure};
 #[command(after_help = "\
 Examples:
   medreq config show
-  medreq config default > /etc/medreq/medreq.toml
+  medreq config default
 
-Later wins: the defaults, then /etc/medreq/medreq.toml or the file of --config (MEDREQ_CONFIG), then the environment,
-then flags. [server] listen is MEDREQ_SERVER__LISTEN in the environment; lists are parted by commas. A key, or a variable
-with __, that names no setting is refused; other variables that begin with MEDREQ_ are left alone.")]
+Later wins: the defaults, then /etc/medreq/medreq.toml or the file of --config, then the
+environment, then flags. [server] listen is MEDREQ_SERVER__LISTEN in the environment; lists
+are parted by commas. A key, or a variable with __, that names no setting is refused; other
+variables that begin with MEDREQ_ are left alone.")]
 pub(crate) struct Config {
     #[command(subcommand)]
     verb: Verb,
@@ -27,7 +28,7 @@ enum Verb {
     #[command(after_help = "Example:\n  medreq config show --config medreq.toml")]
     Show,
     /// The commented defaults: every setting and what it means
-    #[command(after_help = "Example:\n  medreq config default > /etc/medreq/medreq.toml")]
+    #[command(after_help = "Example:\n  medreq config default")]
     Default,
 }
 
