@@ -175,3 +175,29 @@ fn lists_are_imported_row_by_row() {
     assert!(run(&["pharmacy"], &latin, &[]).status.success());
     assert_eq!(server.get(&admin, "/v1/pharmacies/LATIN")["name"], "Farmácia São João");
 }
+
+/// Rules go in from a file, come out as they went in, and choose the pharmacy of what is asked from then on.
+#[test]
+fn routing_rules_send_tickets_elsewhere_until_they_are_cleared() {
+    let hospital = Hospital::new();
+    let server = hospital.server();
+    let file = hospital.site.home.path().join("rules.json");
+    let rules = json!({ "rules": [
+        { "wards": ["UTI"], "control_classes": ["controlled"], "pharmacy": "SAT-CC" },
+        { "kinds": ["missing_dose"], "from": "22:00", "until": "06:00", "pharmacy": "SAT-CC" },
+    ] });
+    std::fs::write(&file, rules.to_string()).unwrap();
+    let set = ["routing", "set", file.to_str().unwrap()];
+    assert_eq!(server.refused(&hospital.davi, &set)["code"], "role_required");
+    let written = server.json(&hospital.admin, &set);
+    assert_eq!(server.json(&hospital.ana, &["routing", "list"]), written);
+    let table = server.medreq(&hospital.ana).args(["routing", "list"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&table.stdout).contains("22:00-06:00"));
+
+    let pharmacy = |medication: &str| {
+        server.create(&hospital.ana, &plain(medication, "1")).expect(201)["pharmacy"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((pharmacy("MIDAZ-5"), pharmacy("DIPI-500")), ("SAT-CC".to_owned(), "CENTRAL".to_owned()));
+    assert_eq!(server.json(&hospital.admin, &["routing", "clear", "--yes"]), json!({ "rules": [] }));
+    assert_eq!(pharmacy("MORF-10"), "CENTRAL");
+}

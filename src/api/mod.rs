@@ -7,6 +7,8 @@ pub mod medications;
 pub mod millis;
 pub mod places;
 pub mod problem;
+pub mod routing;
+pub mod site;
 pub mod tickets;
 
 use serde::{Deserialize, Serialize};

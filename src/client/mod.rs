@@ -11,6 +11,7 @@ mod imports;
 mod medications;
 mod places;
 mod retry;
+mod site;
 mod sse;
 mod tickets;
 mod token;

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{Date, Time},
+    tz::TimeZone,
+};
 
 use super::{
     actor::Person,
@@ -11,6 +15,7 @@ use super::{
     quantity::Quantity,
     reason::{Priority, Role},
     refusal::PastChange,
+    routing::RoutingRule,
     ticket::{Identifier, TicketId},
 };
 
@@ -21,6 +26,8 @@ pub struct Facts {
     pub policy: Policy,
     /// The ward that a create names, and its cabinet.
     pub ward: Option<WardFact>,
+    /// The site's routing rules, for a create, in their order.
+    pub routes: Vec<RouteFact>,
     /// The cabinet that a create names.
     pub cabinet: Option<CabinetFact>,
     /// The medications that a create, amend or pick names or the ticket holds.
@@ -88,6 +95,12 @@ impl Policy {
     pub fn today(&self, at: Timestamp) -> Date {
         at.to_zoned_datetime(self.time_zone.clone()).date()
     }
+
+    /// The time of day at the site.
+    #[must_use]
+    pub fn time_of_day(&self, at: Timestamp) -> Time {
+        at.to_zoned_datetime(self.time_zone.clone()).time()
+    }
 }
 
 /// A ward as the rules see it.
@@ -101,6 +114,15 @@ pub struct WardFact {
     pub pharmacy_active: bool,
     /// An inactive ward takes no new tickets.
     pub active: bool,
+}
+
+/// A routing rule as it stands now.
+#[derive(Debug, Clone)]
+pub struct RouteFact {
+    /// The rule.
+    pub rule: RoutingRule,
+    /// A rule whose pharmacy takes no tickets is passed over.
+    pub pharmacy_active: bool,
 }
 
 /// A cabinet as the rules see it.

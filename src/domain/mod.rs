@@ -14,6 +14,7 @@ pub mod permission;
 pub mod quantity;
 pub mod reason;
 pub mod refusal;
+pub mod routing;
 pub mod substances;
 pub mod text;
 pub mod ticket;

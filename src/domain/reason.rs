@@ -57,6 +57,16 @@ pub struct UnknownCode {
 }
 
 codes! {
+    /// A language that the site's people read (BCP 47).
+    Language, "language" {
+        /// English.
+        English = "en",
+        /// Portuguese as in Brazil.
+        BrazilianPortuguese = "pt-BR",
+    }
+}
+
+codes! {
     /// What a ticket asks for (FHIR R4 `SupplyRequest.category`, `Task.code`).
     Kind, "kind" {
         /// Lines that bring a cabinet back to par.

@@ -37,7 +37,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The origin by which users reach it; fixed as the issuer at the first start.
     pub public_url: Option<PublicUrl>,
-    /// The hospital's zone, by its IANA name; kept from then on. Without it: as stored, at the first start this machine's.
+    /// The hospital's zone at the first start, by its IANA name; without it this machine's. From then on the site's own, as stored, counts.
     pub time_zone: Option<String>,
     /// Proxies whose word is taken for where a request comes from.
     pub trusted_proxies: Vec<IpAddr>,
@@ -216,12 +216,20 @@ async fn check_profile(store: &SqliteStore, options: &Options) -> Result<(), UpE
 
 /// Expiry dates end with the hospital's day, so its zone must be known from the first request on.
 async fn settle_time_zone(store: &SqliteStore, wanted: Option<&str>) -> Result<(), UpError> {
-    if let Some(name) = wanted {
-        return Ok(store.set_setting(TIME_ZONE, name).await?);
-    }
     let system = TimeZone::system();
-    let zone = store.fix_setting(TIME_ZONE, system.iana_name().unwrap_or("UTC")).await?;
-    tracing::info!(zone, "the hospital's time zone");
+    let first = wanted.or(system.iana_name()).unwrap_or("UTC");
+    let zone = store.fix_setting(TIME_ZONE, first).await?;
+    match wanted {
+        // An administrator may have changed it since: a start must not undo that.
+        Some(other) if other != zone => {
+            tracing::warn!(
+                zone,
+                other,
+                "the hospital has a time zone already and keeps it; `medreq site set` changes it"
+            );
+        }
+        _ => tracing::info!(zone, "the hospital's time zone"),
+    }
     Ok(())
 }
 

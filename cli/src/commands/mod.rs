@@ -15,6 +15,8 @@ mod paging;
 pub(crate) mod pharmacy;
 pub(crate) mod preflight;
 pub(crate) mod restore;
+pub(crate) mod routing;
+pub(crate) mod site;
 pub(crate) mod ticket;
 pub(crate) mod tui;
 pub(crate) mod up;

@@ -43,7 +43,7 @@ pub(crate) struct Up {
     /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
-    /// The hospital's time zone, such as America/Sao_Paulo; kept from then on [default: this machine's, at the first start]
+    /// The hospital's time zone at the first start, such as America/Sao_Paulo; `medreq site set` changes it later [default: this machine's]
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<ZoneName>,
     /// Address of a proxy whose X-Forwarded-For is believed; may be repeated.

@@ -10,10 +10,11 @@ use crate::domain::{
     actor::Actor,
     command::{Amend, CommandName, Create},
     event::Change,
-    facts::{Facts, WardFact},
+    facts::{Facts, PharmacyFact, WardFact},
     permission,
     reason::{Kind, OverrideReason, Status},
     refusal::{Refusal, RefusalCode},
+    routing,
     ticket::{Assistance, Line, Ticket, Version},
 };
 
@@ -24,7 +25,8 @@ pub(super) fn create(facts: &Facts, create: &Create, actor: &Actor, at: Timestam
         Refusal::new(RefusalCode::UnknownWard, detail).at("ward")
     })?;
     permission::check_place(CommandName::Create, actor, &ward.code, [&ward.pharmacy])?;
-    check_destination(facts, create, ward)?;
+    let pharmacy = routing::route(facts, ward, create.kind, at);
+    check_destination(facts, create, ward, &pharmacy)?;
     check_fields(create)?;
     let (lines, override_reason) = take_lines(facts, create)?;
     check_identifiers(facts, create)?;
@@ -44,8 +46,9 @@ pub(super) fn create(facts: &Facts, create: &Create, actor: &Actor, at: Timestam
         priority: create.priority,
         ward: ward.code.clone(),
         cabinet: create.cabinet.clone(),
-        pharmacy: ward.pharmacy.clone(),
-        former_pharmacies: Vec::new(),
+        // The ward's own pharmacy sees what the rules sent elsewhere, as if it had handed it on.
+        former_pharmacies: [&ward.pharmacy].into_iter().filter(|own| **own != pharmacy.code).cloned().collect(),
+        pharmacy: pharmacy.code,
         requester: actor.person.clone(),
         assignee: None,
         note: create.note.clone(),
@@ -98,16 +101,17 @@ pub(super) fn amend(scene: Scene<'_>, amend: &Amend) -> Changes {
     }])
 }
 
-fn check_destination(facts: &Facts, create: &Create, ward: &WardFact) -> Result<(), Refusal> {
+fn check_destination(facts: &Facts, create: &Create, ward: &WardFact, pharmacy: &PharmacyFact) -> Result<(), Refusal> {
     let refused = |code, detail: String, field: &str| Err(Refusal::new(code, detail).at(field));
     if !ward.active {
         let detail = format!("ward {} takes no tickets; name an active one", ward.code);
         return refused(RefusalCode::UnknownWard, detail, "ward");
     }
-    if !ward.pharmacy_active {
+    // Only the ward's own can be inactive: a rule that names such a one is passed over.
+    if !pharmacy.active {
         let detail = format!(
             "pharmacy {} of ward {} takes no tickets; an administrator can give the ward another pharmacy",
-            ward.pharmacy, ward.code
+            pharmacy.code, ward.code
         );
         return refused(RefusalCode::UnknownPharmacy, detail, "ward");
     }

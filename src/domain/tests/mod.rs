@@ -7,6 +7,7 @@ mod pausing;
 mod permissions;
 mod picking;
 mod queueing;
+mod routing;
 mod sequences;
 mod support;
 mod transitions;

@@ -108,6 +108,7 @@ pub(super) fn facts() -> Facts {
             pharmacy_active: true,
             active: true,
         }),
+        routes: Vec::new(),
         cabinet: Some(CabinetFact { code: "UTI-01".parse().unwrap(), ward: "UTI".parse().unwrap(), active: true }),
         items: vec![
             item(MIDAZOLAM, "ampoule", ControlClass::B1.into(), Some(30)),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use crate::{
-    api::{medications, places},
+    api::{medications, places, site as wire},
     domain::{
         control_class::{ClassSource, Classification},
         gtin::Gtin,
@@ -13,7 +13,7 @@ use crate::{
     },
     server::{
         catalog::Directory,
-        ports::{Cabinet, Ingredient, Medication, Pack, ParLevel, Pharmacy, ProductRef, Ward},
+        ports::{Cabinet, Ingredient, Medication, Pack, ParLevel, Pharmacy, ProductRef, Site, Ward},
     },
 };
 
@@ -67,6 +67,29 @@ pub fn pharmacy(pharmacy: places::Pharmacy) -> Checked<Pharmacy> {
         hours: optional("hours", pharmacy.hours.as_deref(), LINE_MAX)?,
         active: pharmacy.active,
         identifiers: identifiers(pharmacy.identifiers)?,
+    })
+}
+
+/// Checks what is said of the hospital.
+///
+/// # Errors
+/// The first field that does not hold what it may.
+pub fn site(site: wire::Site) -> Checked<Site> {
+    let zone = super::site::zone(&site.time_zone).ok_or_else(|| {
+        Invalid::new("time_zone", format_args!("{:?} is not a zone such as America/Sao_Paulo", site.time_zone))
+    })?;
+    let mut taken = BTreeSet::new();
+    if let Some(twice) = site.languages.iter().find(|language| !taken.insert(**language)) {
+        return Err(Invalid::new("languages", format_args!("{twice} stands in the list twice")));
+    }
+    if site.languages.is_empty() {
+        return Err(Invalid::new("languages", "it is empty; name what people read, the usual one first"));
+    }
+    Ok(Site {
+        name: text("name", &site.name, NAME_MAX)?,
+        time_zone: zone,
+        languages: site.languages,
+        identifiers: identifiers(site.identifiers)?,
     })
 }
 
@@ -208,7 +231,13 @@ fn optional(field: &str, given: Option<&str>, max: usize) -> Checked<Option<Stri
     given.filter(|given| !given.trim().is_empty()).map(|given| text(field, given, max)).transpose()
 }
 
-fn each<T, U>(field: &str, max: usize, items: Vec<T>, check: impl Fn(&str, T) -> Checked<U>) -> Checked<Vec<U>> {
+/// Checks every entry of a list.
+pub(super) fn each<T, U>(
+    field: &str,
+    max: usize,
+    items: Vec<T>,
+    check: impl Fn(&str, T) -> Checked<U>,
+) -> Checked<Vec<U>> {
     if items.len() > max {
         return Err(Invalid::new(field, format_args!("it has more than {max} entries")));
     }

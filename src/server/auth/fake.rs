@@ -212,11 +212,6 @@ impl IdentityStore for FakeStore {
         Ok(self.up()?.settings.entry(name.to_owned()).or_insert_with(|| value.to_owned()).clone())
     }
 
-    async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()> {
-        self.up()?.settings.insert(name.to_owned(), value.to_owned());
-        Ok(())
-    }
-
     async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
         Ok(self.up()?.settings.get(name).cloned())
     }

@@ -67,7 +67,7 @@ pub struct ServerConfig {
     /// The origin that users type.
     #[serde(deserialize_with = "unless_empty")]
     pub public_url: Option<PublicUrl>,
-    /// The hospital's zone.
+    /// The hospital's zone at the first start.
     #[serde(deserialize_with = "unless_empty")]
     pub time_zone: Option<ZoneName>,
     /// Proxies whose `X-Forwarded-For` is believed.

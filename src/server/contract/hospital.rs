@@ -148,6 +148,7 @@ pub(crate) fn hospital() -> ReferenceChanges {
         medications: MEDICATIONS.iter().map(|name| medication(name)).collect(),
         par_levels: pairs.map(|(cabinet, item)| (code(cabinet), code(item), Some(level(item)))).collect(),
         audit: vec![],
+        ..ReferenceChanges::default()
     }
 }
 

@@ -39,6 +39,8 @@ macro_rules! contract_suite {
             counts_are_of_open_tickets,
             a_number_is_of_one_ticket,
             reference_data_is_written_whole_or_not_at_all,
+            the_site_has_one_zone,
+            routing_rules_are_facts_of_the_next_create,
             medications_are_found_by_words_and_scans,
             a_box_is_found_by_its_whole_code,
             users_are_inserted_once_and_updated_by_generation,

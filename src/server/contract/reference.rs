@@ -1,9 +1,18 @@
 //! Places and medications: written whole or not at all, found by words and by scans.
 
-use super::{Ports, cabinet, code, hospital, medication, pharmacy, ward};
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+
+use super::{Ports, cabinet, code, creation, hospital, medication, pharmacy, supply, ward};
 use crate::{
-    domain::{control_class::Classification, ticket::Identifier},
-    server::ports::{MedicationQuery, ReferenceChanges, StoreError},
+    domain::{
+        control_class::Classification,
+        reason::{Kind, Language},
+        routing::RoutingRule,
+        ticket::Identifier,
+    },
+    server::ports::{MedicationQuery, ReferenceChanges, Site, StoreError},
 };
 
 pub(crate) async fn reference_data_is_written_whole_or_not_at_all(ports: Ports) {
@@ -42,7 +51,55 @@ pub(crate) async fn reference_data_is_written_whole_or_not_at_all(ports: Ports) 
     let both = ReferenceChanges { wards: vec![named("UTI"), named("CM")], ..ReferenceChanges::default() };
     let taken = ports.reference.change_reference(both).await;
     assert!(matches!(taken, Err(StoreError::Exists { what: "identifier", .. })), "{taken:?}");
-    assert_eq!(ports.reference.policy().await.unwrap().time_zone, jiff::tz::TimeZone::UTC);
+}
+
+pub(crate) async fn the_site_has_one_zone(ports: Ports) {
+    let unsaid = ports.reference.site().await.unwrap();
+    assert_eq!((unsaid.name.as_str(), &unsaid.time_zone), ("", &TimeZone::UTC));
+    assert_eq!(ports.reference.policy().await.unwrap().time_zone, TimeZone::UTC);
+
+    let site = Site {
+        name: "Santa Aurora".to_owned(),
+        time_zone: TimeZone::get("America/Manaus").unwrap(),
+        languages: vec![Language::BrazilianPortuguese],
+        identifiers: vec![Identifier { system: "cnes".to_owned(), value: "1".to_owned() }],
+    };
+    let change = ReferenceChanges { site: Some(site.clone()), ..ReferenceChanges::default() };
+    ports.reference.change_reference(change).await.unwrap();
+    assert_eq!(ports.reference.site().await.unwrap(), site);
+    assert_eq!(ports.reference.policy().await.unwrap().time_zone, site.time_zone);
+    // What a first start would fix is what was written.
+    assert_eq!(ports.identity.fix_setting("time_zone", "UTC").await.unwrap(), "America/Manaus");
+}
+
+pub(crate) async fn routing_rules_are_facts_of_the_next_create(ports: Ports) {
+    ports.open_hospital().await;
+    assert_eq!(ports.reference.routing_rules().await.unwrap(), []);
+    let rule = |kind: Kind, pharmacy: &str| RoutingRule {
+        wards: [code("UTI")].into(),
+        kinds: [kind].into(),
+        control_classes: BTreeSet::new(),
+        hours: None,
+        pharmacy: code(pharmacy),
+    };
+    let put = async |rules: Vec<RoutingRule>| {
+        let change = ReferenceChanges { routing: Some(rules), ..ReferenceChanges::default() };
+        ports.reference.change_reference(change).await
+    };
+    let rules = vec![rule(Kind::Refill, "CENTRAL"), rule(Kind::Supply, "SATELITE")];
+    put(rules.clone()).await.unwrap();
+    assert_eq!(ports.reference.routing_rules().await.unwrap(), rules);
+    let unknown = put(vec![rule(Kind::Refill, "NOWHERE")]).await;
+    assert!(matches!(&unknown, Err(StoreError::Missing { what: "pharmacy", key }) if key == "NOWHERE"), "{unknown:?}");
+    assert_eq!(ports.reference.routing_rules().await.unwrap(), rules);
+
+    let first = || creation("1", supply("UTI", "SORO-09"));
+    let ticket = ports.done(first()).await;
+    assert_eq!(ticket.pharmacy, code("SATELITE"));
+    put(Vec::new()).await.unwrap();
+    assert_eq!(ports.done(creation("2", supply("UTI", "HEPARINA"))).await.pharmacy, code("CENTRAL"));
+    // A retry has its first answer, whatever the rules are now.
+    assert_eq!(ports.done(first()).await, ticket);
 }
 
 pub(crate) async fn medications_are_found_by_words_and_scans(ports: Ports) {

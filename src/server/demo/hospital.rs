@@ -1,12 +1,28 @@
 //! The demo's hospital: places and people, as data. Nobody here exists, and no password stands here.
 
-use crate::domain::reason::Role;
+use jiff::tz::TimeZone;
+
+use crate::{
+    domain::{
+        reason::{Language, Role},
+        ticket::Identifier,
+    },
+    server::ports::Site,
+};
 
 /// The hospital's name.
 pub(super) const SITE_NAME: &str = "Hospital Santa Aurora";
 
-/// Where it stands.
-pub(super) const TIME_ZONE: &str = "America/Sao_Paulo";
+/// The hospital itself. Its registrations are well-formed and nobody's.
+pub(super) fn site() -> Site {
+    let identifier = |(system, value): (&str, &str)| Identifier { system: system.to_owned(), value: value.to_owned() };
+    Site {
+        name: SITE_NAME.to_owned(),
+        time_zone: TimeZone::get("America/Sao_Paulo").expect("the zones are built in"),
+        languages: vec![Language::BrazilianPortuguese, Language::English],
+        identifiers: [("cnes", "0000019"), ("cnpj", "12.345.678/0001-95")].map(identifier).into(),
+    }
+}
 
 /// A pharmacy: code, name, whether it is a satellite, opening hours.
 pub(super) const PHARMACIES: [(&str, &str, bool, &str); 3] = [

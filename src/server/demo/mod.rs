@@ -94,8 +94,6 @@ pub async fn seed(stores: &DemoStores, url: &str) -> Result<DemoManifest, DemoEr
     if !store.pharmacies().await?.is_empty() || !store.users(1, None).await?.items.is_empty() {
         return Err(DemoError::NotEmpty);
     }
-    store.fix_setting("site_name", hospital::SITE_NAME).await?;
-    store.fix_setting("time_zone", hospital::TIME_ZONE).await?;
     let cabinets = cabinets();
     store.change_reference(places(&cabinets)).await?;
     let manifest = people::enrol(stores, url).await?;
@@ -162,6 +160,7 @@ fn places(cabinets: &[Cabinet]) -> ReferenceChanges {
         detail: json!({ "cabinets": cabinets.len() }),
     };
     ReferenceChanges {
+        site: Some(hospital::site()),
         pharmacies: pharmacies.collect(),
         wards: wards.collect(),
         cabinets: cabinets.to_vec(),

@@ -130,7 +130,10 @@ async fn places_and_medicines_are_there(demo: &Demo) {
     let with_midazolam = cabinets.iter().filter(|(_, levels)| levels.iter().any(midazolam)).count();
     assert!(with_midazolam >= 3, "{with_midazolam}");
     assert!(cabinets.iter().any(|(cabinet, _)| cabinet.code.as_str() == "UTI-01" && cabinet.ward.as_str() == "UTI"));
-    assert_eq!(store.policy().await.unwrap().time_zone.iana_name(), Some("America/Sao_Paulo"));
+    let site = store.site().await.unwrap();
+    assert_eq!((site.name.as_str(), site.time_zone.iana_name()), ("Hospital Santa Aurora", Some("America/Sao_Paulo")));
+    assert_eq!(site.identifiers.iter().map(|it| it.system.as_str()).collect::<Vec<_>>(), ["cnes", "cnpj"]);
+    assert_eq!(store.policy().await.unwrap().time_zone, site.time_zone);
 }
 
 async fn the_catalogue_holds_what_is_linked_and_nothing_else(demo: &Demo) {

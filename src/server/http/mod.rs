@@ -29,10 +29,12 @@ mod rate;
 mod reference;
 mod replies;
 mod request_id;
+mod routing;
 mod serve;
 mod service_accounts;
 mod setup;
 mod setup_page;
+mod site;
 mod stall;
 mod strict;
 mod tickets;
@@ -42,6 +44,8 @@ mod users;
 mod imports_tests;
 #[cfg(test)]
 mod reference_tests;
+#[cfg(test)]
+mod site_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -199,6 +203,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(medications::routes())
         .merge(operations::routes())
         .merge(reference::routes())
+        .merge(site::routes())
+        .merge(routing::routes())
         .merge(tickets::routes())
 }
 

@@ -186,9 +186,6 @@ pub trait IdentityStore: Send + Sync {
     async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>>;
     /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `profile`.
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String>;
-
-    /// Sets a setting, whatever it was.
-    async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()>;
     /// A setting that was fixed before.
     async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Page, StoreResult};
@@ -12,8 +12,23 @@ use crate::domain::{
     control_class::{ClassSource, Classification},
     facts::Policy,
     quantity::Quantity,
+    reason::Language,
+    routing::RoutingRule,
     ticket::Identifier,
 };
+
+/// The hospital itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// Name; empty until somebody has said it.
+    pub name: String,
+    /// Its zone, the same that [`Policy`] has: days end and hours are told by it.
+    pub time_zone: TimeZone,
+    /// What its people read, the usual one first.
+    pub languages: Vec<Language>,
+    /// Ids that authorities and other systems gave it.
+    pub identifiers: Vec<Identifier>,
+}
 
 /// A pharmacy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +167,10 @@ pub struct ReferenceChanges {
     pub medications: Vec<Medication>,
     /// Par levels by cabinet; `None` removes one. Cabinets and medications must exist.
     pub par_levels: Vec<(CabinetCode, MedicationCode, Option<ParLevel>)>,
+    /// The site, its zone included.
+    pub site: Option<Site>,
+    /// The routing rules, all of them in their order; their wards and pharmacies must exist.
+    pub routing: Option<Vec<RoutingRule>>,
     /// What the audit says of it.
     pub audit: Vec<AuditEntry>,
 }
@@ -209,6 +228,10 @@ pub trait ReferenceStore: Send + Sync {
     async fn all_medications(&self) -> StoreResult<Vec<Medication>>;
     /// Writes all or nothing. A missing reference is [`StoreError::Missing`](super::StoreError::Missing), a taken identifier [`StoreError::Exists`](super::StoreError::Exists).
     async fn change_reference(&self, changes: ReferenceChanges) -> StoreResult<()>;
+    /// The site; without a name, in UTC and with every language, until it is written.
+    async fn site(&self) -> StoreResult<Site>;
+    /// The routing rules, in their order.
+    async fn routing_rules(&self) -> StoreResult<Vec<RoutingRule>>;
     /// The site's rules.
     async fn policy(&self) -> StoreResult<Policy>;
     /// The reply that was kept under an id: a hash of caller and idempotency key.

@@ -8,13 +8,14 @@ use super::{
     events, identity, medications,
     reference::policy,
     rows::{destination, identifier_owner, patient_key},
+    site,
 };
 use crate::{
     domain::{
         actor::Person,
         code::{CabinetCode, MedicationCode, PharmacyCode, Username, WardCode},
         command::{Amend, Command, Create},
-        facts::{CabinetFact, Facts, ItemFact, OpenRequest, PackFact, PharmacyFact, StaffFact, WardFact},
+        facts::{CabinetFact, Facts, ItemFact, OpenRequest, PackFact, PharmacyFact, RouteFact, StaffFact, WardFact},
         number::ticket_number,
         quantity::Quantity,
         ticket::{Ticket, TicketId},
@@ -27,6 +28,7 @@ pub(super) fn gather(conn: &Connection, submission: &Submission, ticket: Option<
     let mut facts = Facts {
         policy: policy(conn)?,
         ward: None,
+        routes: Vec::new(),
         cabinet: None,
         items: Vec::new(),
         open_requests: Vec::new(),
@@ -65,6 +67,10 @@ fn for_create(conn: &Connection, facts: &mut Facts, create: &Create) -> StoreRes
         let pharmacy_active = find_pharmacy(conn, &ward.pharmacy)?.is_some_and(|found| found.active);
         let Ward { code, pharmacy, active, .. } = ward;
         facts.ward = Some(WardFact { code, pharmacy, pharmacy_active, active });
+    }
+    for rule in site::routing_rules(conn)? {
+        let pharmacy_active = find_pharmacy(conn, &rule.pharmacy)?.is_some_and(|found| found.active);
+        facts.routes.push(RouteFact { rule, pharmacy_active });
     }
     if let Some(code) = &create.cabinet {
         let cabinet = identity::one_body(conn, "SELECT body FROM cabinets WHERE code = ?1", code.as_str())?;

@@ -178,21 +178,18 @@ impl IdentityStore for SqliteStore {
             .await
     }
 
-    async fn set_setting(&self, name: &str, value: &str) -> StoreResult<()> {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        self.writer
-            .write(move |conn| {
-                let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-                conn.execute(sql, (&name, &value))?;
-                Ok(())
-            })
-            .await
-    }
-
     async fn setting(&self, name: &str) -> StoreResult<Option<String>> {
         let name = name.to_owned();
         self.readers.read(move |conn| setting(conn, &name)).await
     }
+}
+
+/// Sets a setting, whatever it was.
+pub(super) fn put_setting(conn: &Connection, name: &str, value: &str) -> StoreResult<()> {
+    let sql =
+        "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    conn.prepare_cached(sql)?.execute((name, value))?;
+    Ok(())
 }
 
 /// A setting as stored.

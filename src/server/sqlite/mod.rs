@@ -23,6 +23,7 @@ mod rows;
 mod schema;
 mod sealing;
 mod sessions;
+mod site;
 mod tickets;
 mod verify;
 mod words;

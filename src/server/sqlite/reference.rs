@@ -1,25 +1,25 @@
 //! Pharmacies, wards, cabinets, par levels and the rules. A change becomes visible whole or not at all.
 
 use async_trait::async_trait;
-use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     SqliteStore,
     audit::append,
     error::taken,
-    identity::{all_bodies, one_body, setting},
-    medications, replies,
+    identity::{all_bodies, one_body},
+    medications, replies, site,
 };
 use crate::{
     domain::{
         code::{CabinetCode, MedicationCode},
         facts::Policy,
+        routing::RoutingRule,
         ticket::Identifier,
     },
     server::ports::{
-        Cabinet, Medication, MedicationQuery, Page, ParLevel, Pharmacy, ReferenceChanges, ReferenceStore, StoreError,
-        StoreResult, StoredReply, Ward,
+        Cabinet, Medication, MedicationQuery, Page, ParLevel, Pharmacy, ReferenceChanges, ReferenceStore, Site,
+        StoreError, StoreResult, StoredReply, Ward,
     },
 };
 
@@ -64,6 +64,14 @@ impl ReferenceStore for SqliteStore {
         self.writer.write(move |conn| change(conn, &changes)).await
     }
 
+    async fn site(&self) -> StoreResult<Site> {
+        self.readers.read(site::site).await
+    }
+
+    async fn routing_rules(&self) -> StoreResult<Vec<RoutingRule>> {
+        self.readers.read(site::routing_rules).await
+    }
+
     async fn policy(&self) -> StoreResult<Policy> {
         self.readers.read(policy).await
     }
@@ -79,15 +87,7 @@ impl ReferenceStore for SqliteStore {
 
 /// The site's rules, as they stand in this transaction.
 pub(super) fn policy(conn: &Connection) -> StoreResult<Policy> {
-    let zone = match setting(conn, "time_zone")? {
-        None => TimeZone::UTC,
-        Some(name) => TimeZone::get(&name).map_err(|_| {
-            StoreError::Unavailable(format!(
-                "the site's time zone {name:?} is not known to this machine; install tzdata"
-            ))
-        })?,
-    };
-    Ok(Policy::default_in(zone))
+    Ok(Policy::default_in(site::time_zone(conn)?))
 }
 
 /// Refuses a code that names nothing.
@@ -131,6 +131,8 @@ fn change(conn: &Connection, changes: &ReferenceChanges) -> StoreResult<()> {
         .par_levels
         .iter()
         .try_for_each(|(cabinet, medication, level)| put_par_level(conn, cabinet, medication, level.as_ref()))?;
+    changes.site.iter().try_for_each(|changed| site::put(conn, changed))?;
+    changes.routing.iter().try_for_each(|rules| site::put_routing_rules(conn, rules))?;
     // Last, so that an identifier may move from one record of the change to another.
     let owners = changes
         .pharmacies
