@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, io::Write, net::TcpStream};
 
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
 use crate::common::{Answer, Hospital, medreq, plain, wish};
@@ -293,6 +294,63 @@ fn d10_a_second_request_is_reported_and_passes_with_a_reason() {
         server.call(&hospital.ana, "DELETE", &path).version(1).new_key().send().expect(200);
     }
     server.create(&hospital.ana, &plain("D10", "1")).expect(201);
+}
+
+/// D13 (open-msupply #6056): created on 15 January at the hospital, printed as the 14th where the reader's machine stands elsewhere.
+#[test]
+fn d13_times_are_those_of_the_hospital_wherever_they_are_read() {
+    // Their calendars never show the same day.
+    let (site, machine) = ("Pacific/Kiritimati", "Etc/GMT+12");
+    let hospital = Hospital::new();
+    let server = hospital.server();
+    let run = |token: &str, args: &[&str]| {
+        let output = server.medreq(token).args(args).env("TZ", machine).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = run(&hospital.admin, &["site", "set", "--name", "Santa Aurora", "--time-zone", site]);
+    assert!(shown.contains(site), "{shown}");
+    let at_site = |instant: &Value| {
+        let instant: Timestamp = instant.as_str().unwrap().parse().unwrap();
+        instant.to_zoned_datetime(TimeZone::get(site).unwrap()).strftime("%Y-%m-%d %H:%M +14").to_string()
+    };
+
+    let ticket = server.create(&hospital.ana, &plain("DIPI-500", "4")).expect(201);
+    let number = ticket["number"].as_str().unwrap();
+    let hold = ["ticket", "hold", number, "--reason", "other", "--note", "x", "--resume-by", "2099-01-15 10:07"];
+    run(&hospital.davi, &hold);
+    let held = hospital.read(&ticket);
+    assert_eq!(held["hold"]["resume_by"], "2099-01-14T20:07:00.000Z");
+    let audit = server.json(&hospital.admin, &["audit", "list", "--limit", "1"]);
+    for (token, args, times) in [
+        (
+            &hospital.ana,
+            &["ticket", "show", number][..],
+            &[at_site(&held["created_at"]), "2099-01-15 10:07 +14".into()],
+        ),
+        (&hospital.ana, &["ticket", "history", number], &[at_site(&held["created_at"]), at_site(&held["updated_at"])]),
+        (&hospital.admin, &["audit", "list", "--limit", "1"], &[at_site(&audit["items"][0]["at"]), String::new()]),
+    ] {
+        let text = run(token, args);
+        assert!(times.iter().all(|time| text.contains(time)), "{args:?} shows not {times:?}:\n{text}");
+        assert!(!text.contains(" -12"), "{args:?} shows this machine's time:\n{text}");
+    }
+    // What programs read stays UTC.
+    let json = run(&hospital.ana, &["ticket", "show", number, "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["created_at"], ticket["created_at"]);
+    // The hospital's day began before this machine's: midnight there is before the ticket, the next one after it.
+    let day = &at_site(&held["created_at"])[..10];
+    let found = run(&hospital.ana, &["ticket", "list", "--from", &format!("{day} 00:00"), "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&found).unwrap()["total"], 1);
+
+    // Whom the server does not tell it sees this machine's zone, named too.
+    let add = ["client", "add", "reader", "--service", "--name", "Reader", "--scope", "tickets:read"];
+    let added = server.json(&hospital.admin, &add);
+    let secret = added["client_secret"].as_str().unwrap();
+    let grant = format!("grant_type=client_credentials&client_id=reader&client_secret={secret}");
+    let granted = server.call("", "POST", "/oauth2/token").body("application/x-www-form-urlencoded", grant).send();
+    let token = granted.expect(200)["access_token"].as_str().unwrap().to_owned();
+    assert!(run(&token, &["whoami"]).contains(" -12"));
 }
 
 /// D15 (zammad #803): 12 of 500 open tickets. P14 (grappa-irc #524): a busy database reaches a user.

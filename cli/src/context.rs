@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use medreq::{
     client::{Client, Settings, TokenSource},
     domain::quantity::Quantity,
     server::config::{Config, ConfigError, Layers, SITE_FILE},
 };
 
-use crate::{cli::Globals, failure::Failure, output::Output};
+use serde::Serialize;
+use tokio::sync::OnceCell;
+
+use crate::{cli::Globals, failure::Failure, output::Output, values::When, zone::Zone};
 
 /// What commands share.
 pub(crate) struct Context {
@@ -18,6 +22,7 @@ pub(crate) struct Context {
     /// The same with where it comes from.
     pub(crate) layers: Layers,
     token: TokenSource,
+    zone: OnceCell<Zone>,
 }
 
 impl Context {
@@ -35,7 +40,7 @@ impl Context {
         layers.flag("--on-behalf-of", "client.on_behalf_of", globals.on_behalf_of.as_deref())?;
         let config = layers.config()?;
         let token = token_source(globals.token_file, config.client.token_file.as_deref());
-        Ok(Self { output: Output::new(globals.json), config, layers, token })
+        Ok(Self { output: Output::new(globals.json), config, layers, token, zone: OnceCell::new() })
     }
 
     /// The client; everything that it calls needs a token.
@@ -48,6 +53,52 @@ impl Context {
             Some(user) => client.on_behalf_of(user),
             None => client,
         })
+    }
+
+    /// The hospital's zone, asked for once; this machine's where the server does not tell it: an older one, or to a token that may not ask.
+    pub(crate) async fn zone(&self) -> Result<&Zone, Failure> {
+        self.zone
+            .get_or_try_init(async || match self.client()?.site().await {
+                Ok(site) => Ok(Zone::of_site(&site.time_zone).unwrap_or_else(Zone::of_machine)),
+                Err(error) if error.problem().is_some_and(|it| matches!(it.status, 403 | 404)) => {
+                    Ok(Zone::of_machine())
+                }
+                Err(error) => Err(error.into()),
+            })
+            .await
+    }
+
+    /// The zone to print times in. What was fetched is printed, whatever becomes of the question in which zone; JSON asks nothing.
+    pub(crate) async fn shown_zone(&self) -> Zone {
+        let zone = if self.output.json { None } else { self.zone().await.ok() };
+        zone.cloned().unwrap_or_else(Zone::of_machine)
+    }
+
+    /// Prints as [`Output::show`] does, with times in the hospital's zone. JSON has them as the API has.
+    pub(crate) async fn show<T: Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce(&T, &Zone) -> String,
+    ) -> Result<(), Failure> {
+        let zone = self.shown_zone().await;
+        self.output.show(value, |value| text(value, &zone))
+    }
+
+    /// The instant that a person typed: without an offset it is the hospital's time.
+    pub(crate) async fn instant(&self, when: When) -> Result<Timestamp, Failure> {
+        let zone = if when.is_local() { self.zone().await? } else { &Zone::of_machine() };
+        if when.is_local() && !zone.of_site {
+            self.output.hint("the server does not tell the hospital's time zone; times are read in this machine's");
+        }
+        when.instant(&zone.now()).map_err(Failure::Usage)
+    }
+
+    /// The same, where one was typed.
+    pub(crate) async fn instant_if(&self, when: Option<When>) -> Result<Option<Timestamp>, Failure> {
+        match when {
+            Some(when) => self.instant(when).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Reads a quantity that a person typed.

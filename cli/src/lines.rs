@@ -7,7 +7,7 @@ use medreq::{
     domain::quantity::Quantity,
 };
 
-use crate::values::when;
+use crate::values::{When, when};
 
 /// A requested medicine, `MEDICATION=QUANTITY[:UNIT]`, or a counted one, `MEDICATION=COUNTED/EXPECTED`.
 pub(crate) fn new_line(text: &str, separator: char) -> Result<NewLine, String> {
@@ -37,21 +37,23 @@ pub(crate) fn new_line(text: &str, separator: char) -> Result<NewLine, String> {
     Ok(line)
 }
 
-/// A picked lot: `LINE=SUPPLIED[,lot=…][,expiry=…][,reason=…][,expected_at=…]`.
-pub(crate) fn pick_line(text: &str, separator: char) -> Result<PickLine, String> {
+/// A picked lot: `LINE=SUPPLIED[,lot=…][,expiry=…][,reason=…][,expected_at=…]`; when the rest is expected stands beside it, for
+/// which instant that is depends on the zone.
+pub(crate) fn pick_line(text: &str, separator: char) -> Result<(PickLine, Option<When>), String> {
     let parts = Parts::read(text, separator)?;
     let mut line =
         PickLine { line: parts.line, supplied: parts.amount, lot: None, expiry: None, reason: None, expected_at: None };
+    let mut expected = None;
     for (name, value) in &parts.more {
         match name.as_str() {
             "lot" => line.lot = Some(value.clone()),
             "expiry" => line.expiry = Some(parts.value(name, value)?),
             "reason" => line.reason = Some(parts.value(name, value)?),
-            "expected_at" => line.expected_at = Some(when(value).map_err(|why| parts.refuse(&why))?),
+            "expected_at" => expected = Some(when(value).map_err(|why| parts.refuse(&why))?),
             _ => return Err(parts.unknown(name, "lot, expiry, reason, expected_at")),
         }
     }
-    Ok(line)
+    Ok((line, expected))
 }
 
 /// What arrived of a line: `LINE=RECEIVED[,damaged=…][,wrong=…][,missing=…][,reason=…]`.
@@ -168,14 +170,17 @@ mod tests {
 
     #[test]
     fn a_pick_names_lot_expiry_and_reason() {
-        let line = pick_line("1=8,lot=L42,expiry=2027-01-31,reason=out_of_stock", '.').unwrap();
+        let (line, expected) = pick_line("1=8,lot=L42,expiry=2027-01-31,reason=out_of_stock", '.').unwrap();
+        assert_eq!(expected, None);
         assert_eq!((line.line, line.supplied, line.lot.as_deref()), (1, q("8"), Some("L42")));
         assert_eq!(
             (line.expiry.unwrap().to_string(), line.reason),
             ("2027-01-31".into(), Some(ShortReason::OutOfStock))
         );
-        let line = pick_line("2=0,5,lot=A,B", ',').unwrap();
+        let (line, _) = pick_line("2=0,5,lot=A,B", ',').unwrap();
         assert_eq!((line.supplied, line.lot.as_deref()), (q("0.5"), Some("A,B")));
+        let (_, expected) = pick_line("1=0,reason=backordered,expected_at=14:30", '.').unwrap();
+        assert!(expected.is_some_and(When::is_local));
         for (bad, why) in [
             ("", "begin with"),
             ("x=8", "begin with"),

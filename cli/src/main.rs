@@ -12,6 +12,7 @@ mod paths;
 mod private;
 mod table;
 mod values;
+mod zone;
 
 use std::process::ExitCode;
 

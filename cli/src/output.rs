@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use medreq::domain::reason::Priority;
 use serde::Serialize;
 
@@ -91,16 +91,6 @@ fn is_format(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}'..='\u{e007f}')
 }
 
-/// An instant in the zone of this machine, to the minute, with the zone's name or offset.
-pub(crate) fn minute(at: Timestamp) -> String {
-    at.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M %Z").to_string()
-}
-
-/// The time of day in the zone of this machine, with the zone's name or offset.
-pub(crate) fn clock(at: Timestamp) -> String {
-    at.to_zoned_datetime(TimeZone::system()).strftime("%H:%M:%S %Z").to_string()
-}
-
 /// How long it is until a due time: `12 min`, `1 h 05 min`, `late 3 min`.
 pub(crate) fn time_left(due: Timestamp, now: Timestamp) -> String {
     let left = due.duration_since(now);
@@ -136,12 +126,5 @@ mod tests {
         for invisible in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{61c}', '\u{2028}', '\u{e0041}'] {
             assert_eq!(clean(&format!("1{invisible}0 São 薬")), "1\u{fffd}0 São 薬", "{invisible:?}");
         }
-    }
-
-    #[test]
-    fn times_name_their_zone() {
-        let shown = minute(Timestamp::UNIX_EPOCH);
-        let zone = TimeZone::system().to_offset_info(Timestamp::UNIX_EPOCH).abbreviation().to_owned();
-        assert!(!zone.is_empty() && shown.ends_with(&format!(" {zone}")), "{shown}");
     }
 }

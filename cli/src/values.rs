@@ -17,32 +17,57 @@ macro_rules! code {
 }
 pub(crate) use code;
 
-/// An instant as people say it: RFC 3339, a local date with or without a time, a time of today, or `+30m`, `-2h` from now.
-pub(crate) fn when(text: &str) -> Result<Timestamp, String> {
-    when_at(text, &ZonedDateTime::now())
+/// An instant as people say it: which one it is, is known once the zone is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// With an offset.
+    Instant(Timestamp),
+    /// From now.
+    FromNow(SignedDuration),
+    /// A time of today.
+    Today(Time),
+    /// A date and a time.
+    Local(DateTime),
 }
 
-fn when_at(text: &str, now: &ZonedDateTime) -> Result<Timestamp, String> {
+/// Reads RFC 3339, a local date with or without a time, a time of today, or `+30m`, `-2h` from now.
+pub(crate) fn when(text: &str) -> Result<When, String> {
     let text = text.trim();
     let refuse =
         || format!("{text:?} is no time; use 2026-11-25T14:30:00Z, \"2026-11-25 14:30\", 14:30 (today), +30m or -2h");
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Ok(instant);
+    if let Ok(instant) = text.parse() {
+        return Ok(When::Instant(instant));
     }
     if text.starts_with(['+', '-']) {
-        let offset = text.parse::<SignedDuration>().map_err(|_| refuse())?;
-        return now.timestamp().checked_add(offset).map_err(|_| refuse());
+        return text.parse().map(When::FromNow).map_err(|_| refuse());
     }
-    let zone = now.time_zone();
-    let civil = if text.len() <= 8 {
-        now.date().to_datetime(text.parse::<Time>().map_err(|_| refuse())?)
+    if text.len() <= 8 {
+        text.parse().map(When::Today).map_err(|_| refuse())
     } else if text.contains([' ', 'T', 't', ':']) {
-        text.parse::<DateTime>().map_err(|_| refuse())?
+        text.parse().map(When::Local).map_err(|_| refuse())
     } else {
-        text.parse::<Date>().map_err(|_| refuse())?.to_datetime(Time::midnight())
-    };
-    // Where clocks go back the first of both, where they go forward the time that follows: as calendars do.
-    civil.to_zoned_datetime(zone.clone()).map(|zoned| zoned.timestamp()).map_err(|_| refuse())
+        text.parse::<Date>().map(|date| When::Local(date.to_datetime(Time::midnight()))).map_err(|_| refuse())
+    }
+}
+
+impl When {
+    /// True where it depends on the zone.
+    pub(crate) fn is_local(self) -> bool {
+        matches!(self, Self::Today(_) | Self::Local(_))
+    }
+
+    /// The instant, as somebody says it at this time in this zone.
+    pub(crate) fn instant(self, now: &ZonedDateTime) -> Result<Timestamp, String> {
+        let civil = match self {
+            Self::Instant(instant) => return Ok(instant),
+            Self::FromNow(offset) => return now.timestamp().checked_add(offset).map_err(|error| error.to_string()),
+            Self::Today(time) => now.date().to_datetime(time),
+            Self::Local(civil) => civil,
+        };
+        // Where clocks go back the first of both, where they go forward the time that follows: as calendars do.
+        let zoned = civil.to_zoned_datetime(now.time_zone().clone());
+        zoned.map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+    }
 }
 
 /// How long a token lives: `10m`, `24h`, `90s`.
@@ -76,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_in_the_zone_of_the_reader() {
+    fn times_are_read_in_the_zone_that_is_given() {
         let now: ZonedDateTime = "2026-11-25T10:00:00-03:00[-03:00]".parse().unwrap();
         for (text, expected) in [
             ("2026-11-25T14:30:00Z", "2026-11-25T14:30:00Z"),
@@ -87,10 +112,10 @@ mod tests {
             ("+30m", "2026-11-25T13:30:00Z"),
             ("-2h", "2026-11-25T11:00:00Z"),
         ] {
-            assert_eq!(when_at(text, &now).unwrap(), expected.parse().unwrap(), "{text}");
+            assert_eq!(when(text).unwrap().instant(&now).unwrap(), expected.parse().unwrap(), "{text}");
         }
         for bad in ["", "soon", "30m", "25:00", "2026-13-01", "+soon"] {
-            assert!(when_at(bad, &now).is_err(), "{bad}");
+            assert!(when(bad).is_err(), "{bad}");
         }
     }
 

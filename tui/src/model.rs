@@ -1,6 +1,6 @@
 //! What the console shows and how it changes: pure, without terminal, clock or network.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use medreq::api::tickets::Ticket;
 
 /// How fresh the picture is.
@@ -23,6 +23,8 @@ pub(crate) enum Link {
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) user: String,
+    /// The hospital's, or this machine's where the server does not tell it.
+    pub(crate) zone: TimeZone,
     pub(crate) link: Link,
     pub(crate) now: Timestamp,
     pub(crate) tickets: Vec<Ticket>,
@@ -50,8 +52,8 @@ pub(crate) enum Effect {
 }
 
 impl Model {
-    pub(crate) fn new(user: String, now: Timestamp) -> Self {
-        Self { user, link: Link::Connecting, now, tickets: Vec::new(), total: None, selected: None }
+    pub(crate) fn new(user: String, zone: TimeZone, now: Timestamp) -> Self {
+        Self { user, zone, link: Link::Connecting, now, tickets: Vec::new(), total: None, selected: None }
     }
 
     /// The row under the cursor: found by id, so that it stays on its ticket when rows move.

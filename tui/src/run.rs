@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use medreq::{
     client::{Client, ClientError, TicketFilter},
     domain::reason::Status,
@@ -24,8 +24,10 @@ const RELOAD: Duration = Duration::from_secs(5);
 /// Where the server does not know the caller, or there is no terminal.
 pub async fn run(client: Client) -> anyhow::Result<()> {
     let me = client.whoami().await?;
+    let site = client.site().await.ok().and_then(|site| TimeZone::get(&site.time_zone).ok());
+    let model = Model::new(me.username.to_string(), site.unwrap_or_else(TimeZone::system), Timestamp::now());
     let mut terminal = ratatui::try_init().context("the console needs a terminal")?;
-    let ended = queue(&client, Model::new(me.username.to_string(), Timestamp::now()), &mut terminal).await;
+    let ended = queue(&client, model, &mut terminal).await;
     ratatui::restore();
     ended
 }

@@ -26,10 +26,20 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
     }
     let [head, table, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas(area);
-    frame.render_widget(Paragraph::new(header(model)).style(Style::new().add_modifier(Modifier::REVERSED)), head);
+    let clock = clock(model);
+    let width = u16::try_from(clock.len()).unwrap_or(head.width);
+    let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(width)]).areas(head);
+    let reversed = Style::new().add_modifier(Modifier::REVERSED);
+    frame.render_widget(Paragraph::new(header(model)).style(reversed), left);
+    frame.render_widget(Paragraph::new(clock).style(reversed), right);
     let mut state = TableState::new().with_selected(model.selected_row());
     frame.render_stateful_widget(queue(model), table, &mut state);
     frame.render_widget(Paragraph::new(" up/down select   r refresh   q quit"), foot);
+}
+
+/// The time at the hospital, with the zone's abbreviation or offset.
+fn clock(model: &Model) -> String {
+    model.now.to_zoned_datetime(model.zone.clone()).strftime(" %H:%M %Z ").to_string()
 }
 
 fn header(model: &Model) -> Line<'static> {
@@ -110,6 +120,7 @@ fn span_words(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use jiff::tz::TimeZone;
     use medreq::api::tickets::Ticket;
     use ratatui::{Terminal, backend::TestBackend};
     use serde_json::{Value, json};
@@ -129,7 +140,8 @@ mod tests {
 
     fn model() -> Model {
         let at: Timestamp = "2030-01-15T10:06:00Z".parse().unwrap();
-        let mut model = Model::new("davi".to_owned(), at);
+        let zone = TimeZone::get("America/Sao_Paulo").unwrap();
+        let mut model = Model::new("davi".to_owned(), zone, at);
         let tickets = vec![ticket("1", "stat", "2030-01-15T10:15:00Z"), ticket("2", "urgent", "2030-01-15T10:03:00Z")];
         model.update(Message::Loaded { tickets, total: Some(2), at });
         model
@@ -144,7 +156,7 @@ mod tests {
     #[test]
     fn the_queue_says_priority_time_and_place_in_words() {
         let screen = drawn(&model(), 100, 24);
-        for word in ["Live", "1 overdue", ">STAT", "9 min", "UTI/UTI-01", "URGENT", "-3 min", "q quit"] {
+        for word in ["Live", "1 overdue", ">STAT", "9 min", "UTI/UTI-01", "URGENT", "-3 min", "q quit", "07:06 -03"] {
             assert!(screen.contains(word), "{word} is missing:\n{screen}");
         }
     }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use medreq::api::accounts::AuditView;
 
 use super::paging::{Paging, tell_more};
-use crate::{context::Context, failure::Failure, output::minute, table::Table};
+use crate::{context::Context, failure::Failure, table::Table, zone::Zone};
 
 /// The audit log.
 #[derive(Debug, Args)]
@@ -35,17 +35,17 @@ impl Audit {
             async move { client.audit(kind, limit, cursor.as_deref()).await }
         };
         let entries = paging.fetch(page).await?;
-        context.output.show(&entries, |entries| table(&entries.items))?;
+        context.show(&entries, |entries, zone| table(&entries.items, zone)).await?;
         tell_more(&context.output, &entries);
         Ok(())
     }
 }
 
-fn table(entries: &[AuditView]) -> String {
+fn table(entries: &[AuditView], zone: &Zone) -> String {
     let mut table = Table::new(&["AT", "KIND", "ACTION", "ACTOR", "SUBJECT", "DETAIL"]);
     for entry in entries {
         table.row([
-            minute(entry.at),
+            zone.minute(entry.at),
             entry.kind.clone(),
             entry.action.clone(),
             entry.actor.clone().unwrap_or_default(),

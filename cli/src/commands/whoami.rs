@@ -3,7 +3,7 @@
 use clap::Args;
 use medreq::api::accounts::Whoami as Answer;
 
-use crate::{context::Context, failure::Failure, output::minute};
+use crate::{context::Context, failure::Failure, zone::Zone};
 
 /// Whose token this is, and what it may do now.
 #[derive(Debug, Args)]
@@ -13,11 +13,11 @@ pub(crate) struct Whoami {}
 impl Whoami {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let answer = context.client()?.whoami().await?;
-        context.output.show(&answer, text)
+        context.show(&answer, text).await
     }
 }
 
-fn text(who: &Answer) -> String {
+fn text(who: &Answer, zone: &Zone) -> String {
     let reach = |places: Option<Vec<String>>| match places {
         None => "all".to_owned(),
         Some(places) if places.is_empty() => "none".to_owned(),
@@ -32,6 +32,6 @@ fn text(who: &Answer) -> String {
         who.username,
         who.scopes.join(" "),
         who.client_id,
-        minute(who.expires_at),
+        zone.minute(who.expires_at),
     ))
 }

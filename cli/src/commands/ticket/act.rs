@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 use medreq::{
     api::tickets,
     client::{TicketCommand, Write},
@@ -15,7 +14,7 @@ use crate::{
     context::Context,
     failure::Failure,
     input::{Note, text_or_file},
-    values::{code, when},
+    values::{When, code, when},
 };
 
 /// Commands that say nothing but their name.
@@ -136,14 +135,15 @@ pub(super) struct Hold {
     reason: HoldReason,
     /// When it should go on: a time, or +30m
     #[arg(long, value_name = "TIME", value_parser = when)]
-    resume_by: Timestamp,
+    resume_by: When,
     #[command(flatten)]
     note: Note,
 }
 
 impl Hold {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let request = tickets::HoldRequest { reason: self.reason, note: self.note.read()?, resume_by: self.resume_by };
+        let resume_by = context.instant(self.resume_by).await?;
+        let request = tickets::HoldRequest { reason: self.reason, note: self.note.read()?, resume_by };
         self.target.send(context, TicketCommand::Hold(request)).await
     }
 }

@@ -1,7 +1,6 @@
 //! `medreq ticket list`: the queue, filtered as the API filters.
 
 use clap::Args;
-use jiff::Timestamp;
 use medreq::{
     client::TicketFilter,
     domain::{
@@ -15,7 +14,7 @@ use crate::{
     commands::paging::{Paging, tell_more},
     context::Context,
     failure::Failure,
-    values::{code, identifier, when},
+    values::{When, code, identifier, when},
 };
 
 /// The queue, least time left first: tickets that are not at an end, unless --status or --all-statuses says more.
@@ -68,10 +67,10 @@ pub(super) struct TicketList {
     overdue: bool,
     /// Created at or after
     #[arg(long, value_name = "TIME", value_parser = when, allow_hyphen_values = true)]
-    from: Option<Timestamp>,
+    from: Option<When>,
     /// Created before
     #[arg(long, value_name = "TIME", value_parser = when, allow_hyphen_values = true)]
-    to: Option<Timestamp>,
+    to: Option<When>,
     /// Order, such as due_at or created_at
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     sort: Option<String>,
@@ -96,8 +95,8 @@ impl TicketList {
             q: self.q,
             identifier: self.identifier,
             overdue: self.overdue,
-            from: self.from,
-            to: self.to,
+            from: context.instant_if(self.from).await?,
+            to: context.instant_if(self.to).await?,
             sort: self.sort,
             limit: self.paging.limit,
             cursor: self.paging.cursor,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 use medreq::{
     api::tickets::{NewLine, NewTicket, OneOrMany, TicketPatch},
     client::Write,
@@ -19,7 +18,7 @@ use crate::{
     failure::Failure,
     input::{Note, body, text_or_file},
     lines::new_line,
-    values::{code, identifier, when},
+    values::{When, code, identifier, when},
 };
 
 /// Ask for something: a refill, another supply, a missing dose, help with a cabinet, a discrepancy.
@@ -62,7 +61,7 @@ pub(super) struct New {
     patient_ref_file: Option<PathBuf>,
     /// When the dose should be given, for a missing dose
     #[arg(long, value_name = "TIME", value_parser = when, allow_hyphen_values = true)]
-    dose_at: Option<Timestamp>,
+    dose_at: Option<When>,
     /// Where it was looked for; repeatable
     #[arg(long, value_name = "PLACE")]
     searched: Vec<String>,
@@ -111,13 +110,14 @@ impl New {
         let write = Write { idempotency_key: self.idempotency_key.clone(), ..Write::default() };
         let ticket = match &self.file {
             Some(file) => body(file)?,
-            None => self.body(context)?,
+            None => self.body(context).await?,
         };
         let ticket = context.client()?.create_ticket(&ticket, &write).await?;
         context.output.show(&ticket, |ticket| text::outcome(ticket, &context.output))
     }
 
-    fn body(self, context: &Context) -> Result<NewTicket, Failure> {
+    async fn body(self, context: &Context) -> Result<NewTicket, Failure> {
+        let dose_at = context.instant_if(self.dose_at).await?;
         Ok(NewTicket {
             kind: self.kind,
             lines: self.lines(context)?,
@@ -127,7 +127,7 @@ impl New {
             cabinet: self.cabinet,
             ward: self.ward,
             priority: self.priority,
-            dose_at: self.dose_at,
+            dose_at,
             searched: (!self.searched.is_empty()).then_some(OneOrMany::Many(self.searched)),
             category: self.category,
             identifiers: self.identifiers,

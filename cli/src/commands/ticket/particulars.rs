@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use medreq::api::events::TicketEvent;
 use serde_json::Value;
 
+use crate::zone::Zone;
+
 /// What the lines of a ticket ask for, by their numbers: the events after the first name only the numbers.
 #[derive(Debug, Default)]
 pub(super) struct KnownLines(BTreeMap<u64, Item>);
@@ -17,12 +19,12 @@ struct Item {
 
 impl KnownLines {
     /// An event's particulars as one text, and what it says of the lines kept for the events after it.
-    pub(super) fn particulars(&mut self, event: &TicketEvent) -> String {
+    pub(super) fn particulars(&mut self, event: &TicketEvent, zone: &Zone) -> String {
         let data = &event.data;
         let created = data.get("ticket").filter(|_| event.event == "created");
         let lines = created.unwrap_or(data).get("lines").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let described = lines.iter().map(|line| match event.event.as_str() {
-            "picked" => self.picked(line),
+            "picked" => self.picked(line, zone),
             "received" => self.received(line),
             _ => self.asked(line),
         });
@@ -52,7 +54,7 @@ impl KnownLines {
         described
     }
 
-    fn picked(&self, line: &Value) -> String {
+    fn picked(&self, line: &Value, zone: &Zone) -> String {
         let mut parts = vec![self.amount(line, "supplied")];
         for pick in line["picks"].as_array().into_iter().flatten() {
             let [quantity, lot, expiry] = ["quantity", "lot", "expiry"].map(|name| text(pick, name));
@@ -60,7 +62,7 @@ impl KnownLines {
         }
         parts.extend(line["reason"].as_str().map(|reason| format!("short: {reason}")));
         if let Some(at) = line["expected_at"].as_str() {
-            parts.push(format!("expected {}", at.parse().map_or_else(|_| at.to_owned(), crate::output::minute)));
+            parts.push(format!("expected {}", at.parse().map_or_else(|_| at.to_owned(), |at| zone.minute(at))));
         }
         parts.join(", ")
     }
@@ -136,13 +138,16 @@ mod tests {
             ("picked", picked, "8 ampoule MIDAZ-5, 8 of lot L42, expires 2099-01-31, short: out_of_stock"),
             ("received", json!({ "lines": [receipt] }), "7 ampoule MIDAZ-5 received, 1 damaged, reason: damaged"),
         ] {
-            assert_eq!(known.particulars(&event(name, &data)), told);
+            assert_eq!(known.particulars(&event(name, &data), &Zone::of_machine()), told);
         }
     }
 
     #[test]
     fn an_event_alone_names_the_line() {
         let data = json!({ "lines": [{ "line": 2, "supplied": "0", "picks": [], "reason": "recalled" }] });
-        assert_eq!(KnownLines::default().particulars(&event("picked", &data)), "line 2: 0, short: recalled");
+        assert_eq!(
+            KnownLines::default().particulars(&event("picked", &data), &Zone::of_machine()),
+            "line 2: 0, short: recalled"
+        );
     }
 }

@@ -39,8 +39,13 @@ impl Pick {
         let request = match &self.file {
             Some(file) => body(file)?,
             None => {
-                let read = |text: &String| pick_line(text, context.decimal_separator()).map_err(Failure::Usage);
-                PickRequest { lines: self.lines.iter().map(read).collect::<Result<_, _>>()? }
+                let mut lines = Vec::with_capacity(self.lines.len());
+                for text in &self.lines {
+                    let (mut line, expected) = pick_line(text, context.decimal_separator()).map_err(Failure::Usage)?;
+                    line.expected_at = context.instant_if(expected).await?;
+                    lines.push(line);
+                }
+                PickRequest { lines }
             }
         };
         self.target.send(context, TicketCommand::Pick(request)).await

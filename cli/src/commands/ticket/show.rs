@@ -19,7 +19,7 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let ticket = context.client()?.find_ticket(&self.ticket).await?;
-        context.output.show(&ticket, |ticket| text::whole(ticket, &context.output))
+        context.show(&ticket, |ticket, zone| text::whole(ticket, &context.output, zone)).await
     }
 }
 
@@ -45,6 +45,6 @@ impl History {
             history.items.extend(more.items);
             history.next = more.next;
         }
-        context.output.show(&history, |history| text::history(&history.items))
+        context.show(&history, |history, zone| text::history(&history.items, zone)).await
     }
 }

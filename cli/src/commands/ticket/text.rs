@@ -11,8 +11,9 @@ use medreq::{
 
 use super::particulars::KnownLines;
 use crate::{
-    output::{Output, clean, clock, minute, time_left},
+    output::{Output, clean, time_left},
     table::Table,
+    zone::Zone,
 };
 
 /// One line after a command: `UTI-42-K is claimed by Davi (davi), version 2; stat, 12 min left`.
@@ -45,7 +46,7 @@ pub(super) fn list(tickets: &[Ticket], output: &Output) -> String {
 }
 
 /// One ticket, whole.
-pub(super) fn whole(ticket: &Ticket, output: &Output) -> String {
+pub(super) fn whole(ticket: &Ticket, output: &Output, zone: &Zone) -> String {
     let now = Timestamp::now();
     let mut text = format!(
         "{}  {}  {}  {}  version {}",
@@ -55,27 +56,29 @@ pub(super) fn whole(ticket: &Ticket, output: &Output) -> String {
         ticket.status,
         ticket.version
     );
-    for (name, value) in facts(ticket, now) {
+    for (name, value) in facts(ticket, now, zone) {
         text.push_str(&clean(&format!("\n  {name:<12}{}", value.replace('\n', "\n              "))));
     }
     if !ticket.lines.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&lines(&ticket.lines));
+        text.push_str(&lines(&ticket.lines, zone));
     }
     text
 }
 
-fn facts(ticket: &Ticket, now: Timestamp) -> Vec<(&'static str, String)> {
+fn facts(ticket: &Ticket, now: Timestamp, zone: &Zone) -> Vec<(&'static str, String)> {
     let due = ticket.due_at.map(|due| {
         let left = left(ticket, now);
-        if left.is_empty() { minute(due) } else { format!("{} ({left})", minute(due)) }
+        if left.is_empty() { zone.minute(due) } else { format!("{} ({left})", zone.minute(due)) }
     });
     let hold = ticket.hold.as_ref().map(|hold| {
         let note = hold.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
-        format!("{} until {}{note}", hold.reason, minute(hold.resume_by))
+        format!("{} until {}{note}", hold.reason, zone.minute(hold.resume_by))
     });
-    let sent =
-        ticket.dispatch.as_ref().map(|sent| format!("{} by {}, {}", sent.method, person(&sent.by), minute(sent.at)));
+    let sent = ticket
+        .dispatch
+        .as_ref()
+        .map(|sent| format!("{} by {}, {}", sent.method, person(&sent.by), zone.minute(sent.at)));
     let identifiers: Vec<String> = ticket.identifiers.iter().map(|id| format!("{}={}", id.system, id.value)).collect();
     let facts = [
         ("id", Some(ticket.id.clone())),
@@ -83,10 +86,10 @@ fn facts(ticket: &Ticket, now: Timestamp) -> Vec<(&'static str, String)> {
         ("pharmacy", Some(ticket.pharmacy.clone())),
         ("requester", Some(person(&ticket.requester))),
         ("assignee", ticket.assignee.as_ref().map(person)),
-        ("created", Some(minute(ticket.created_at))),
+        ("created", Some(zone.minute(ticket.created_at))),
         ("due", due),
         ("patient", ticket.patient_ref.clone()),
-        ("dose at", ticket.dose_at.map(minute)),
+        ("dose at", ticket.dose_at.map(|at| zone.minute(at))),
         ("searched", ticket.searched.as_ref().map(|places| places.join("; "))),
         ("category", ticket.category.map(|category| category.to_string())),
         ("text", ticket.text.clone()),
@@ -99,7 +102,7 @@ fn facts(ticket: &Ticket, now: Timestamp) -> Vec<(&'static str, String)> {
     facts.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect()
 }
 
-fn lines(lines: &[Line]) -> String {
+fn lines(lines: &[Line], zone: &Zone) -> String {
     let mut table =
         Table::new(&["LINE", "MEDICATION", "NAME", "CLASS", "ASKED", "SUPPLIED", "OUTSTANDING", "RECEIVED", "DETAILS"]);
     for line in lines {
@@ -117,19 +120,19 @@ fn lines(lines: &[Line]) -> String {
             amount(line.supplied),
             amount(line.outstanding),
             amount(line.received),
-            details(line),
+            details(line, zone),
         ]);
     }
     table.render()
 }
 
-fn details(line: &Line) -> String {
+fn details(line: &Line, zone: &Zone) -> String {
     let lots = line.picks.iter().map(|pick| format!("{} of lot {}, expires {}", pick.quantity, pick.lot, pick.expiry));
     let part = |name: &str, quantity: medreq::domain::quantity::Quantity| {
         (!quantity.is_zero()).then(|| format!("{quantity} {} {name}", line.unit))
     };
     let short = line.reason.map(|reason| format!("short: {reason}"));
-    let expected = line.expected_at.map(|at| format!("expected {}", minute(at)));
+    let expected = line.expected_at.map(|at| format!("expected {}", zone.minute(at)));
     let receipt = line.receipt_reason.map(|reason| format!("receipt: {reason}"));
     lots.chain(short)
         .chain(expected)
@@ -143,29 +146,29 @@ fn details(line: &Line) -> String {
 }
 
 /// What happened, oldest first.
-pub(super) fn history(events: &[TicketEvent]) -> String {
+pub(super) fn history(events: &[TicketEvent], zone: &Zone) -> String {
     let mut table = Table::new(&["AT", "VERSION", "EVENT", "STATUS", "BY", "DETAILS"]);
     let mut lines = KnownLines::default();
     for event in events {
         table.row([
-            minute(event.at),
+            zone.minute(event.at),
             event.version.to_string(),
             event.event.clone(),
             event.status.to_string(),
             actor(event),
-            lines.particulars(event),
+            lines.particulars(event, zone),
         ]);
     }
     table.render()
 }
 
 /// One line of the live feed.
-pub(super) fn event(event: &TicketEvent) -> String {
-    let more = KnownLines::default().particulars(event);
+pub(super) fn event(event: &TicketEvent, zone: &Zone) -> String {
+    let more = KnownLines::default().particulars(event, zone);
     let more = if more.is_empty() { more } else { format!("  {more}") };
     let line = format!(
         "{}  {}  {} by {}  -> {}  {}/{}{more}",
-        clock(event.at),
+        zone.clock(event.at),
         event.number,
         event.event,
         actor(event),

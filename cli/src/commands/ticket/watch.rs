@@ -40,11 +40,12 @@ impl Watch {
             Some(ticket) => Some(client.find_ticket(ticket).await?.id),
             None => None,
         };
+        let zone = context.shown_zone().await;
         let mut feed = client.events(EventFilter { ward: self.ward, ticket, kinds: self.kind }, self.since);
         while let Some(item) = feed.next().await {
             match item? {
                 FeedItem::Event { event, .. } if context.output.json => context.output.json_line(&event)?,
-                FeedItem::Event { event, .. } => context.output.line(&text::event(&event))?,
+                FeedItem::Event { event, .. } => context.output.line(&text::event(&event, &zone))?,
                 FeedItem::Connected if context.output.interactive => context.output.hint("watching; Ctrl-C ends it"),
                 FeedItem::Connected => {}
                 FeedItem::Reset { cursor } => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{context::Context, failure::Failure, output::minute, private::PrivateFile};
+use crate::{context::Context, failure::Failure, private::PrivateFile};
 
 /// Make one-time links by which people set a password of their own
 ///
@@ -39,7 +39,7 @@ impl ResetLinks {
                 }
                 None if context.output.json => context.output.json_line(&link)?,
                 None => {
-                    let until = minute(link.expires_at);
+                    let until = context.shown_zone().await.minute(link.expires_at);
                     context.output.line(&format!("{}  {}  (once, until {until})", link.username, link.url))?;
                 }
             }
