@@ -18,8 +18,10 @@ struct Person {
     on_behalf_of: Option<&'static str>,
 }
 
+type Codes = &'static [&'static str];
+
 /// Username and column, roles, wards, pharmacies. Tickets of the test are for ward UTI and pharmacy CENTRAL: `_other` is of elsewhere.
-const USERS: &[(&str, &[&str], &[&str], &[&str])] = &[
+const USERS: &[(&str, Codes, Codes, Codes)] = &[
     ("nurse", &["nurse"], &["UTI"], &[]),
     ("nurse_other", &["nurse"], &["CC"], &[]),
     ("charge_nurse", &["charge_nurse"], &["UTI"], &[]),
