@@ -11,7 +11,10 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Client, ClientError, retry::Backoff, retry::retry_after};
-use crate::api::{self, accounts::TokenProblem, problem::Problem, tickets::CommandStatus};
+use crate::{
+    api::{self, accounts::TokenProblem, problem::Problem, tickets::CommandStatus},
+    domain::ticket::Identifier,
+};
 
 /// How a write is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +78,10 @@ impl Query {
     pub(super) fn any(self, name: &'static str, values: &[impl ToString]) -> Self {
         let joined = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         self.some(name, (!joined.is_empty()).then_some(joined))
+    }
+
+    pub(super) fn identifier(self, id: Option<&Identifier>) -> Self {
+        self.some("identifier", id.map(|id| format!("{}|{}", id.system, id.value)))
     }
 
     pub(super) fn flag(self, name: &'static str, set: bool) -> Self {

@@ -6,10 +6,13 @@ use super::{
     Client, ClientError, Write,
     call::{Call, Query},
 };
-use crate::api::{
-    List,
-    medications::{AdoptReport, AdoptRequest, Medication, Product, SetClass},
-    tickets::Nothing,
+use crate::{
+    api::{
+        List,
+        medications::{AdoptReport, AdoptRequest, Medication, Product, SetClass},
+        tickets::Nothing,
+    },
+    domain::ticket::Identifier,
 };
 
 /// Which medications to list.
@@ -19,6 +22,8 @@ pub struct MedicationFilter {
     pub q: Option<String>,
     /// Only those that can be asked for, or only the others.
     pub active: Option<bool>,
+    /// Only the one with this id of another system.
+    pub identifier: Option<Identifier>,
     /// At most this many on a page, 200 at most.
     pub limit: Option<usize>,
     /// The `next` of the page before.
@@ -45,6 +50,7 @@ impl Client {
         let query = Query::default()
             .some("q", filter.q.as_ref())
             .some("active", filter.active)
+            .identifier(filter.identifier.as_ref())
             .some("limit", filter.limit)
             .some("cursor", filter.cursor.as_ref());
         self.fetch(Call::get(self, &["v1", "medications"]).query(&query)).await

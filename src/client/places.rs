@@ -12,7 +12,7 @@ use crate::{
         List,
         places::{Cabinet, ParLevel, Pharmacy, Ward},
     },
-    domain::quantity::Quantity,
+    domain::{quantity::Quantity, ticket::Identifier},
 };
 
 /// Which places to list.
@@ -20,6 +20,8 @@ use crate::{
 pub struct PlaceFilter {
     /// Cabinets of this ward.
     pub ward: Option<String>,
+    /// Only the one with this id of another system.
+    pub identifier: Option<Identifier>,
     /// At most this many on a page, 200 at most.
     pub limit: Option<usize>,
     /// The `next` of the page before.
@@ -28,7 +30,11 @@ pub struct PlaceFilter {
 
 impl PlaceFilter {
     fn query(&self) -> Query {
-        Query::default().some("ward", self.ward.as_ref()).some("limit", self.limit).some("cursor", self.cursor.as_ref())
+        Query::default()
+            .some("ward", self.ward.as_ref())
+            .identifier(self.identifier.as_ref())
+            .some("limit", self.limit)
+            .some("cursor", self.cursor.as_ref())
     }
 }
 

@@ -78,7 +78,7 @@ impl TicketFilter {
             .some("assignee", self.assignee.as_ref())
             .some("requester", self.requester.as_ref())
             .some("q", self.q.as_ref())
-            .some("identifier", self.identifier.as_ref().map(|id| format!("{}|{}", id.system, id.value)))
+            .identifier(self.identifier.as_ref())
             .flag("overdue", self.overdue)
             .some("from", self.from)
             .some("to", self.to)

@@ -121,7 +121,7 @@ impl Cabinet {
 async fn list(context: &Context, ward: Option<String>, paging: &Paging) -> Result<(), Failure> {
     let client = context.client()?;
     let page = |limit, cursor| {
-        let (client, filter) = (&client, PlaceFilter { ward: ward.clone(), limit, cursor });
+        let (client, filter) = (&client, PlaceFilter { ward: ward.clone(), limit, cursor, ..PlaceFilter::default() });
         async move { client.cabinets(&filter).await }
     };
     paging.show(context.output, page, table).await

@@ -120,7 +120,8 @@ impl Medication {
 async fn list(context: &Context, q: Option<String>, active: Option<bool>, paging: &Paging) -> Result<(), Failure> {
     let client = context.client()?;
     let page = |limit, cursor| {
-        let (client, filter) = (&client, MedicationFilter { q: q.clone(), active, limit, cursor });
+        let (client, filter) =
+            (&client, MedicationFilter { q: q.clone(), active, limit, cursor, ..MedicationFilter::default() });
         async move { client.medications(&filter).await }
     };
     paging.show(context.output, page, table).await

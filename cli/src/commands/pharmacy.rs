@@ -83,7 +83,7 @@ impl Pharmacy {
 async fn list(context: &Context, paging: &Paging) -> Result<(), Failure> {
     let client = context.client()?;
     let page = |limit, cursor| {
-        let (client, filter) = (&client, PlaceFilter { ward: None, limit, cursor });
+        let (client, filter) = (&client, PlaceFilter { limit, cursor, ..PlaceFilter::default() });
         async move { client.pharmacies(&filter).await }
     };
     paging.show(context.output, page, table).await

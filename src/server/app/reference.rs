@@ -13,6 +13,7 @@ use crate::{
         actor::Actor,
         code::{CabinetCode, MedicationCode, PharmacyCode, WardCode},
         reason::Role,
+        ticket::Identifier,
     },
     server::ports::{AuditEntry, Page, ParLevel, ReferenceChanges, ReferenceStore, StoreError},
 };
@@ -101,7 +102,9 @@ impl Reference {
     /// # Errors
     /// The store's.
     pub async fn pharmacies(&self, page: &PageOf) -> Result<Page<places::Pharmacy>, ReferenceError> {
-        Ok(page.cut(self.store.pharmacies().await?, |it| it.code.as_str()))
+        let mut pharmacies = self.store.pharmacies().await?;
+        pharmacies.retain(|it| page.wants(&it.identifiers));
+        Ok(page.cut(pharmacies, |it| it.code.as_str()))
     }
 
     /// A page of wards, by code.
@@ -109,7 +112,9 @@ impl Reference {
     /// # Errors
     /// The store's.
     pub async fn wards(&self, page: &PageOf) -> Result<Page<places::Ward>, ReferenceError> {
-        Ok(page.cut(self.store.wards().await?, |it| it.code.as_str()))
+        let mut wards = self.store.wards().await?;
+        wards.retain(|it| page.wants(&it.identifiers));
+        Ok(page.cut(wards, |it| it.code.as_str()))
     }
 
     /// A page of cabinets, of a ward or all, by code.
@@ -122,7 +127,7 @@ impl Reference {
         page: &PageOf,
     ) -> Result<Page<places::Cabinet>, ReferenceError> {
         let mut cabinets = self.store.cabinets().await?;
-        cabinets.retain(|cabinet| ward.is_none_or(|ward| cabinet.ward == *ward));
+        cabinets.retain(|it| ward.is_none_or(|ward| it.ward == *ward) && page.wants(&it.identifiers));
         Ok(page.cut(cabinets, |it| it.code.as_str()))
     }
 
@@ -350,9 +355,15 @@ pub struct PageOf {
     pub limit: usize,
     /// Where the page before ended.
     pub after: Option<String>,
+    /// Only what has this id of another system.
+    pub identifier: Option<Identifier>,
 }
 
 impl PageOf {
+    fn wants(&self, identifiers: &[Identifier]) -> bool {
+        self.identifier.as_ref().is_none_or(|wanted| identifiers.contains(wanted))
+    }
+
     /// The page of records that are sorted by code.
     fn cut<T, U: From<T>>(&self, records: Vec<T>, code: impl Fn(&T) -> &str) -> Page<U> {
         let total = Some(records.len() as u64);

@@ -110,6 +110,8 @@ pub(crate) async fn medications_are_found_by_words_and_scans(ports: Ports) {
     let mut unreviewed = medication("DIPIRONA-500");
     unreviewed.classification = Classification::Unreviewed;
     unreviewed.group_key = Some("dipirona|500".to_owned());
+    let identifier = Identifier { system: "urn:his".to_owned(), value: "47 11".to_owned() };
+    unreviewed.identifiers = vec![identifier.clone()];
     let change = ReferenceChanges { medications: vec![boxed, unreviewed.clone()], ..ReferenceChanges::default() };
     ports.reference.change_reference(change).await.unwrap();
 
@@ -136,6 +138,14 @@ pub(crate) async fn medications_are_found_by_words_and_scans(ports: Ports) {
     };
     assert_eq!(list(Some(false), None, None, 50).await.items[0].code, code("HEPARINA"));
     assert_eq!(list(None, Some(true), None, 50).await.items, [unreviewed.clone()]);
+    let owner = async |identifier: &Identifier, text: Option<&str>| {
+        let (identifier, text) = (Some(identifier.clone()), text.map(str::to_owned));
+        let query = MedicationQuery { identifier, text, limit: 50, ..MedicationQuery::default() };
+        ports.reference.medications(query).await.unwrap().items
+    };
+    assert_eq!(owner(&identifier, Some("dipirona")).await, [unreviewed.clone()]);
+    assert_eq!(owner(&identifier, Some("heparina")).await, []);
+    assert_eq!(owner(&Identifier { value: "47".to_owned(), ..identifier }, None).await, []);
     let first = list(None, None, None, 3).await;
     assert_eq!((first.items.len(), first.total), (3, Some(5)));
     let rest = list(None, None, first.next.as_deref(), 3).await;

@@ -140,7 +140,8 @@ fn words(text: &str) -> Result<String, ApiError> {
     clean(text, 2 * REFERENCE_MAX).map_err(|error| odd("q", error))
 }
 
-fn identifier(text: &str) -> Result<Identifier, ApiError> {
+/// An id that another system gave to something, as `system|value`.
+pub(super) fn identifier(text: &str) -> Result<Identifier, ApiError> {
     let (system, value) = text.split_once('|').ok_or_else(|| odd("identifier", "write it as system|value"))?;
     Ok(Identifier { system: system.to_owned(), value: value.to_owned() })
 }

@@ -8,6 +8,7 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Caller, Json, Path, Query},
+    list::identifier,
     reference::{after, list, page_limit, saved},
 };
 use crate::{
@@ -44,6 +45,8 @@ struct MedicationFilter {
     active: Option<bool>,
     /// Only those whose class nobody has said, or only the others.
     unreviewed: Option<bool>,
+    /// Only the one with this id of another system, as `system|value`.
+    identifier: Option<String>,
     /// Entries of the page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
@@ -65,6 +68,7 @@ async fn list_medications(
         text: filter.q,
         active: filter.active,
         unreviewed: filter.unreviewed,
+        identifier: filter.identifier.as_deref().map(identifier).transpose()?,
         limit: page_limit(filter.limit)?,
         after: after::<MedicationCode>(filter.cursor)?,
     };

@@ -14,7 +14,7 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Caller, Json, Path, Query},
-    list::invalid_cursor,
+    list::{self, invalid_cursor},
 };
 use crate::{
     api::{
@@ -52,6 +52,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Paging {
+    /// Only the one with this id of another system, as `system|value`.
+    identifier: Option<String>,
     /// Entries of the page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
@@ -67,6 +69,8 @@ struct CabinetFilter {
     /// Only those of this ward.
     #[param(value_type = Option<String>, example = "UTI")]
     ward: Option<WardCode>,
+    /// Only the one with this id of another system, as `system|value`.
+    identifier: Option<String>,
     /// Entries of the page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
@@ -89,8 +93,13 @@ pub(super) fn after<Code: FromStr + Display>(cursor: Option<String>) -> Result<O
     cursor.map(code).transpose()
 }
 
-fn page_of<Code: FromStr + Display>(limit: Option<usize>, cursor: Option<String>) -> Result<PageOf, ApiError> {
-    Ok(PageOf { limit: page_limit(limit)?, after: after::<Code>(cursor)? })
+fn page_of<Code: FromStr + Display>(
+    limit: Option<usize>,
+    cursor: Option<String>,
+    identifier: Option<&str>,
+) -> Result<PageOf, ApiError> {
+    let identifier = identifier.map(list::identifier).transpose()?;
+    Ok(PageOf { limit: page_limit(limit)?, after: after::<Code>(cursor)?, identifier })
 }
 
 /// A page as the wire has it.
@@ -119,7 +128,12 @@ async fn list_pharmacies(
     State(state): State<AppState>,
     Query(query): Query<Paging>,
 ) -> Result<Json<List<Pharmacy>>, ApiError> {
-    Ok(list(state.reference_data().pharmacies(&page_of::<PharmacyCode>(query.limit, query.cursor)?).await?))
+    Ok(list(
+        state
+            .reference_data()
+            .pharmacies(&page_of::<PharmacyCode>(query.limit, query.cursor, query.identifier.as_deref())?)
+            .await?,
+    ))
 }
 
 /// One pharmacy.
@@ -166,7 +180,12 @@ async fn put_pharmacy(
     responses((status = 200, description = "A page of wards", body = List<Ward>))
 )]
 async fn list_wards(State(state): State<AppState>, Query(query): Query<Paging>) -> Result<Json<List<Ward>>, ApiError> {
-    Ok(list(state.reference_data().wards(&page_of::<WardCode>(query.limit, query.cursor)?).await?))
+    Ok(list(
+        state
+            .reference_data()
+            .wards(&page_of::<WardCode>(query.limit, query.cursor, query.identifier.as_deref())?)
+            .await?,
+    ))
 }
 
 /// One ward.
@@ -214,7 +233,7 @@ async fn list_cabinets(
     State(state): State<AppState>,
     Query(query): Query<CabinetFilter>,
 ) -> Result<Json<List<Cabinet>>, ApiError> {
-    let page = page_of::<CabinetCode>(query.limit, query.cursor)?;
+    let page = page_of::<CabinetCode>(query.limit, query.cursor, query.identifier.as_deref())?;
     Ok(list(state.reference_data().cabinets(query.ward.as_ref(), &page).await?))
 }
 

@@ -114,6 +114,30 @@ async fn lists_are_paged_with_the_right_total() {
     }
 }
 
+/// A hospital information system knows things by its own ids, each of one thing of its sort.
+#[tokio::test]
+async fn what_another_system_knows_is_found_by_its_id() {
+    let app = TestApp::new().await;
+    let id = json!([{ "system": "urn:his", "value": "47|11" }]);
+    for (path, body) in [
+        ("pharmacies", json!({ "code": "CENTRAL", "name": "C", "identifiers": id })),
+        ("wards", json!({ "code": "UTI", "name": "U", "pharmacy": "CENTRAL", "identifiers": id })),
+        ("cabinets", json!({ "code": "UTI-01", "name": "1", "ward": "UTI", "identifiers": id })),
+        ("medications", json!({ "name": "Midazolam", "unit": "ampoule", "identifiers": id })),
+    ] {
+        let code = body["code"].as_str().unwrap_or("MIDAZ-5").to_owned();
+        put(&app, "ada", &format!("/v1/{path}/{code}"), body.clone()).await.expect(200);
+        for (asked, found) in [("urn:his%7C47%7C11", 1), ("urn:his%7C47", 0), ("urn:other%7C47%7C11", 0)] {
+            let list = app.get("ana", &format!("/v1/{path}?identifier={asked}")).await.expect(200);
+            assert_eq!(list["total"], found, "{path} {asked}");
+            assert!(found == 0 || codes(&list) == [code.as_str()]);
+        }
+        assert_eq!(app.get("ana", &format!("/v1/{path}?identifier=4711")).await.refusal(), (400, "invalid_parameter"));
+    }
+    let taken = json!({ "code": "CM", "name": "CM", "pharmacy": "CENTRAL", "identifiers": id });
+    assert_eq!(put(&app, "ada", "/v1/wards/CM", taken).await.status, 409);
+}
+
 #[tokio::test]
 async fn each_role_changes_what_it_may_and_no_more() {
     let app = TestApp::new().await;

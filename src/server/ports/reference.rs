@@ -184,6 +184,8 @@ pub struct MedicationQuery {
     pub active: Option<bool>,
     /// Only unreviewed or only reviewed ones.
     pub unreviewed: Option<bool>,
+    /// Only the one with this id of another system.
+    pub identifier: Option<Identifier>,
     /// 1 to 200.
     pub limit: usize,
     /// Where the page before ended.

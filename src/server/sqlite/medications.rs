@@ -9,7 +9,7 @@ use super::{
     words::{every_word, words},
 };
 use crate::{
-    domain::{code::MedicationCode, control_class::Classification},
+    domain::{code::MedicationCode, control_class::Classification, ticket::Identifier},
     server::ports::{Medication, MedicationQuery, Page, StoreResult},
 };
 
@@ -86,6 +86,11 @@ pub(super) fn list(conn: &Connection, query: &MedicationQuery) -> StoreResult<Pa
     let mut clauses = vec!["1".to_owned()];
     clauses.extend(query.active.map(|active| format!("active = {}", u8::from(active))));
     clauses.extend(query.unreviewed.map(|unreviewed| format!("unreviewed = {}", u8::from(unreviewed))));
+    if let Some(Identifier { system, value }) = &query.identifier {
+        parameters.extend([system, value].map(|text| Value::Text(text.clone())));
+        let owner = "SELECT owner FROM identifiers WHERE thing = 'medication' AND system = ?1 AND value = ?2";
+        clauses.push(format!("code IN ({owner})"));
+    }
     if let Some(text) = &query.text {
         clauses.extend(matching(text, &mut parameters));
     }
