@@ -297,8 +297,44 @@ pub struct TokenAnswer {
     /// What it was issued for.
     #[cfg_attr(feature = "server", schema(example = "tickets:read tickets:write"))]
     pub scope: String,
+    /// What gets the next one, once; with the scope `offline_access`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// Who signed in; with the scope `openid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
 }
 shows_no_secret!(TokenAnswer);
+
+/// A sign-in on one device in one app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct SessionView {
+    /// `sid` in its tokens.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = "uuid"))]
+    pub sid: Uuid,
+    /// The app; `medreq-web` is the pages of this server.
+    #[cfg_attr(feature = "server", schema(example = "nurse-app"))]
+    pub client_id: String,
+    /// The device, in its own words.
+    pub device: String,
+    /// By which methods its owner signed in: `pwd`, `otp`.
+    pub methods: Vec<String>,
+    /// Opened when.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
+    pub created_at: Timestamp,
+    /// Last used when.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
+    pub last_used_at: Timestamp,
+    /// Over at the latest when.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
+    pub expires_at: Timestamp,
+    /// The one that this request's token belongs to.
+    pub current: bool,
+}
 
 /// An error of the token endpoint (RFC 6749 §5.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

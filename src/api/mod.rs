@@ -5,6 +5,7 @@ pub mod events;
 pub mod imports;
 pub mod medications;
 pub mod millis;
+pub mod oauth2;
 pub mod places;
 pub mod problem;
 pub mod routing;

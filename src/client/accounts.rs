@@ -1,6 +1,7 @@
 //! Users, clients, service accounts, the audit log, and tokens for a service account. Secrets pass through, nothing keeps them.
 
 use reqwest::Method;
+use uuid::Uuid;
 
 use super::{
     Client, ClientError,
@@ -10,12 +11,13 @@ use crate::api::{
     List,
     accounts::{
         AuditView, ChangePassword, ClientView, CreateClient, CreateServiceAccount, CreateUser, PatchServiceAccount,
-        PatchUser, ResetLink, ResetPassword, ServiceAccountSecret, TokenAnswer, UserView, Whoami,
+        PatchUser, ResetLink, ResetPassword, ServiceAccountSecret, SessionView, TokenAnswer, UserView, Whoami,
     },
     tickets::Nothing,
 };
 
 const USERS: &[&str] = &["auth", "v1", "users"];
+const MY_SESSIONS: &[&str] = &["auth", "v1", "me", "sessions"];
 const CLIENTS: &[&str] = &["auth", "v1", "clients"];
 const SERVICE_ACCOUNTS: &[&str] = &["auth", "v1", "service-accounts"];
 
@@ -88,6 +90,42 @@ impl Client {
     pub async fn reset_link(&self, username: &str) -> Result<ResetLink, ClientError> {
         let path = ["auth", "v1", "users", username, "reset-link"];
         self.fetch(Call::new(self, Method::POST, &path).json(&Nothing {})).await
+    }
+
+    /// One's own sessions, last used first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn my_sessions(&self) -> Result<List<SessionView>, ClientError> {
+        self.fetch(Call::get(self, MY_SESSIONS)).await
+    }
+
+    /// Ends one of one's own sessions, or with `None` all of them, the one of this call too.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn end_my_sessions(&self, sid: Option<Uuid>) -> Result<(), ClientError> {
+        let sid = sid.map(|sid| sid.to_string());
+        let path: Vec<&str> = MY_SESSIONS.iter().copied().chain(sid.as_deref()).collect();
+        self.done(Call::new(self, Method::DELETE, &path)).await
+    }
+
+    /// A user's sessions, last used first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn user_sessions(&self, username: &str) -> Result<List<SessionView>, ClientError> {
+        self.fetch(Call::get(self, &["auth", "v1", "users", username, "sessions"])).await
+    }
+
+    /// Ends one of a user's sessions, or with `None` all of them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn end_user_sessions(&self, username: &str, sid: Option<Uuid>) -> Result<(), ClientError> {
+        let sid = sid.map(|sid| sid.to_string());
+        let path: Vec<&str> = ["auth", "v1", "users", username, "sessions"].into_iter().chain(sid.as_deref()).collect();
+        self.done(Call::new(self, Method::DELETE, &path)).await
     }
 
     /// One page of clients, service accounts among them.

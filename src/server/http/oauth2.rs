@@ -142,6 +142,8 @@ fn answer(issued: Issued) -> TokenAnswer {
         token_type: "Bearer".into(),
         expires_in: issued.expires_in.as_secs(),
         scope: issued.scope,
+        refresh_token: None,
+        id_token: None,
     }
 }
 
