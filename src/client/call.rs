@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use reqwest::{
-    Method, StatusCode, Url,
-    header::{self, HeaderMap, HeaderValue},
+    Method, RequestBuilder, Response, StatusCode, Url,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep};
@@ -52,6 +52,8 @@ pub(super) struct Call {
     url: Url,
     body: Option<Vec<u8>>,
     key: Option<String>,
+    /// Done twice it is as if it had been done once.
+    repeatable: bool,
     headers: HeaderMap,
     /// How long an attempt may take.
     within: Duration,
@@ -100,7 +102,12 @@ impl Call {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        Self { method, url, body: None, key: None, within: client.shared.settings.timeout, headers: HeaderMap::new() }
+        Self::to(client, method, url)
+    }
+
+    fn to(client: &Client, method: Method, url: Url) -> Self {
+        let (repeatable, within) = (method.is_safe(), client.shared.settings.timeout);
+        Self { method, url, body: None, key: None, repeatable, headers: HeaderMap::new(), within }
     }
 
     pub(super) fn query(mut self, query: &Query) -> Self {
@@ -139,6 +146,18 @@ impl Call {
         Ok(self)
     }
 
+    /// May be repeated without a key.
+    pub(super) fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// Sends this header; `what` names its value in an error.
+    pub(super) fn header(mut self, name: HeaderName, what: &str, value: &str) -> Result<Self, ClientError> {
+        self.headers.insert(name, header_value(what, value)?);
+        Ok(self)
+    }
+
     /// Takes as long as it takes on a whole directory of medicines.
     pub(super) fn patient(mut self) -> Self {
         self.within = PATIENCE;
@@ -146,7 +165,7 @@ impl Call {
     }
 
     fn may_repeat(&self) -> bool {
-        self.method.is_safe() || self.key.is_some()
+        self.repeatable || self.key.is_some()
     }
 }
 
@@ -199,18 +218,39 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call) -> Result<Answer, ClientError> {
-        let request = self.request(call).await?.timeout(call.within);
         let broken = |error: reqwest::Error| ClientError::transport(&self.shared.base, &error);
-        let response = request.send().await.map_err(broken)?;
+        let response = self.respond(call, Some(call.within)).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(broken)?;
         Ok(Answer { status, headers, body: body.into() })
     }
 
+    /// Sends a call once, its body still to be read; again where its token is refused and another is to be had: nothing happened by the first.
+    pub(super) async fn respond(&self, call: &Call, within: Option<Duration>) -> Result<Response, ClientError> {
+        let send = async |token: Option<&str>| {
+            let request = self.request_with(call, token)?;
+            let request = within.into_iter().fold(request, RequestBuilder::timeout);
+            request.send().await.map_err(|error| ClientError::transport(&self.shared.base, &error))
+        };
+        let token = self.shared.token.token(None).await?;
+        let response = send(token.as_deref()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && token.is_some() {
+            let another = self.shared.token.token(token.as_deref()).await?;
+            if another != token {
+                return send(another.as_deref()).await;
+            }
+        }
+        Ok(response)
+    }
+
     /// The call with its token and for whom it is made.
-    pub(super) async fn request(&self, call: &Call) -> Result<reqwest::RequestBuilder, ClientError> {
+    pub(super) async fn request(&self, call: &Call) -> Result<RequestBuilder, ClientError> {
+        self.request_with(call, self.shared.token.token(None).await?.as_deref())
+    }
+
+    fn request_with(&self, call: &Call, token: Option<&str>) -> Result<RequestBuilder, ClientError> {
         let mut request = self.shared.http.request(call.method.clone(), call.url.clone()).headers(call.headers.clone());
-        if let Some(token) = self.shared.token.token().await.map_err(ClientError::Setup)? {
+        if let Some(token) = token {
             let mut value = header_value("access token", &format!("Bearer {token}"))?;
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
@@ -234,15 +274,7 @@ impl Client {
         let mut backoff = Backoff::new();
         while Instant::now() < until {
             sleep(backoff.delay().min(Duration::from_secs(1))).await;
-            let call = Call {
-                method: Method::GET,
-                url: url.clone(),
-                body: None,
-                key: None,
-                within: self.shared.settings.timeout,
-                headers: HeaderMap::new(),
-            };
-            let answer = self.send(call).await?;
+            let answer = self.send(Call::to(self, Method::GET, url.clone())).await?;
             let status: CommandStatus = decode(&url, answer.status, &answer.body)?;
             let code = status.status.and_then(|code| StatusCode::from_u16(code).ok());
             let body = || serde_json::to_vec(&status.body).unwrap_or_default();

@@ -39,6 +39,9 @@ pub enum ClientError {
     /// The client itself cannot work: a wrong URL, no token where one is needed, a text that no header can carry.
     #[error("{0}")]
     Setup(String),
+    /// There was a session, and it is over: the caller signs in anew.
+    #[error("{0}")]
+    SignedOut(String),
     /// Neither an id nor a number: no ticket can have that name.
     #[error(
         "no such ticket: {0:?} is neither an id nor a number such as UTI-42-K (its last letter checks the rest); look it up with `ticket list`"
@@ -56,6 +59,7 @@ impl ClientError {
             Self::Pending { .. } => "outcome_pending",
             Self::Decode { .. } => "unexpected_answer",
             Self::Setup(_) => "client_setup",
+            Self::SignedOut(_) => "signed_out",
             Self::NoSuchTicket(_) => "ticket_not_found",
         }
     }

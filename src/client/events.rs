@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use futures_util::Stream;
-use reqwest::{Response, header};
+use reqwest::{
+    Response,
+    header::{self, HeaderName},
+};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
@@ -156,13 +159,13 @@ impl EventStream {
             .some("ward", self.filter.ward.as_ref())
             .some("ticket_id", self.filter.ticket.as_ref())
             .any("kind", &self.filter.kinds);
-        let call = Call::get(&self.client, &["v1", "events"]).query(&query);
-        let mut request = self.client.request(&call).await?.header(header::ACCEPT, "text/event-stream");
+        let mut call = Call::get(&self.client, &["v1", "events"]).query(&query);
+        call = call.header(header::ACCEPT, "media type", "text/event-stream")?;
         if let Some(cursor) = &self.cursor {
-            request = request.header("last-event-id", cursor);
+            call = call.header(HeaderName::from_static("last-event-id"), "cursor", cursor)?;
         }
-        let response = match timeout(OPENING, request.send()).await {
-            Ok(sent) => sent.map_err(|error| ClientError::transport(self.client.base(), &error))?,
+        let response = match timeout(OPENING, self.client.respond(&call, None)).await {
+            Ok(opened) => opened?,
             Err(_) => return Err(gone("the server did not open the feed in time")),
         };
         let (status, url) = (response.status(), response.url().clone());
@@ -230,7 +233,7 @@ fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Problem(problem) => (400..500).contains(&problem.status) && problem.status != 429,
         ClientError::Decode { status, .. } => (400..500).contains(status),
-        ClientError::Setup(_) | ClientError::NoSuchTicket(_) => true,
+        ClientError::Setup(_) | ClientError::SignedOut(_) | ClientError::NoSuchTicket(_) => true,
         ClientError::Transport { .. } | ClientError::Pending { .. } => false,
     }
 }

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod imports;
 mod medications;
+mod oauth2;
 mod places;
 mod retry;
 mod site;
@@ -26,6 +27,7 @@ pub use self::{
     events::{EventFilter, EventStream, FeedItem},
     imports::{Import, ImportOptions},
     medications::{CatalogFilter, MedicationFilter},
+    oauth2::{DevicePoll, ServerMetadata},
     places::PlaceFilter,
     tickets::{TicketCommand, TicketFilter},
     token::TokenSource,

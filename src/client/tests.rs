@@ -44,15 +44,23 @@ async fn answer(State(answers): State<Answers>, request: Request) -> Response {
 }
 
 fn client(listener: &TcpListener) -> Client {
+    client_with(listener, TokenSource::fixed("secret-token"))
+}
+
+fn client_with(listener: &TcpListener, token: TokenSource) -> Client {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let settings = Settings { timeout: Duration::from_secs(10), ..Settings::default() };
-    Client::new(&url, TokenSource::fixed("secret-token"), settings).unwrap()
+    Client::new(&url, token, settings).unwrap()
 }
 
 impl Script {
     async fn new(answers: Vec<Response>) -> Self {
+        Self::with_token(answers, TokenSource::fixed("secret-token")).await
+    }
+
+    async fn with_token(answers: Vec<Response>, token: TokenSource) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = client(&listener);
+        let client = client_with(&listener, token);
         let seen = Seen::default();
         let state = Answers { left: Arc::new(Mutex::new(answers.into())), seen: seen.clone() };
         let app = Router::new().fallback(answer).with_state(state);
@@ -171,6 +179,38 @@ async fn an_accepted_command_is_followed_to_its_outcome_on_the_same_server() {
     let script = Script::new(vec![accepted(), reply(200, refused)]).await;
     let error = script.client.create_ticket(&NewTicket::default(), &Write::default()).await.unwrap_err();
     assert_eq!(error.code(), "unusual_quantity");
+}
+
+/// A source that gives the token `old` until that is refused, then `new`.
+fn renewing() -> TokenSource {
+    TokenSource::callback(|refused| async move { Ok(if refused.is_some() { "new" } else { "old" }.to_owned()) })
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once_for_calls_and_feeds() {
+    let expired = || reply(401, problem(401, "token_expired"));
+    let answers = vec![expired(), reply(201, ticket()), expired(), expired(), expired(), stream(event(7))];
+    let script = Script::with_token(answers, renewing()).await;
+    script.client.create_ticket(&NewTicket::default(), &Write::default()).await.unwrap();
+    let error = script.client.whoami().await.unwrap_err();
+    assert_eq!(error.code(), "token_expired", "a second refusal is an answer");
+    let mut feed = script.client.events(EventFilter::default(), None);
+    assert_eq!(feed.next().await.unwrap().unwrap(), FeedItem::Connected);
+    let sent: Vec<_> = script.header("authorization").into_iter().map(Option::unwrap).collect();
+    assert_eq!(sent, ["Bearer old", "Bearer new"].repeat(3));
+    let keys = script.header("idempotency-key");
+    assert_eq!(keys[0], keys[1], "it is the same write");
+}
+
+#[tokio::test]
+async fn a_lost_refresh_is_asked_for_again_and_a_lost_poll_is_not() {
+    let (client, count) = hangs_up().await;
+    client.refresh("medreq-cli", "secret-refresh").await.unwrap_err();
+    assert!(*count.lock().unwrap() > 1);
+    let (client, count) = hangs_up().await;
+    let error = client.poll_device("medreq-cli", "secret-device").await.unwrap_err();
+    assert_eq!(*count.lock().unwrap(), 1);
+    assert!(!error.to_string().contains("secret"), "{error}");
 }
 
 #[tokio::test]
