@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, backup, bench, cabinet, catalog, client, completions, config, man, medication, pharmacy, preflight,
-        restore, routing, site, ticket, tui, up, user, ward, whoami,
+        audit, backup, bench, cabinet, catalog, client, completions, config, login, logout, man, medication, pharmacy,
+        preflight, restore, routing, site, ticket, tui, up, user, ward, whoami,
     },
     context::Context,
     failure::Failure,
@@ -24,14 +24,15 @@ Exit codes:
 With --json what fails is told as JSON on stderr, too; but a command line that cannot
 be read (exit 2: an unknown flag, a missing or odd value) is always answered in text.
 
-Tokens come from MEDREQ_TOKEN or from a file (--token-file, MEDREQ_TOKEN_FILE, or
-token_file of the configuration), never from the command line. The configuration is
+`medreq login` signs in and keeps itself signed in. Before it come MEDREQ_TOKEN and token
+files (--token-file, MEDREQ_TOKEN_FILE, token_file of the configuration), for programs; a
+token never stands on the command line. The configuration is
 /etc/medreq/medreq.toml or the file of --config (MEDREQ_CONFIG), then MEDREQ_… variables,
 then flags: `medreq config default` lists every setting, `medreq config show` what is in force.
 
 Examples:
-  export MEDREQ_URL=http://127.0.0.1:8080 MEDREQ_TOKEN_FILE=~/.medreq-token
-  medreq user token joana --ttl 10m > ~/.medreq-token      (on the server)
+  export MEDREQ_URL=http://127.0.0.1:8080
+  medreq login
   medreq ticket new --kind refill --cabinet UTI-01 --priority stat --line MIDAZ-5=10
   medreq ticket list --status open,claimed --ward UTI
   medreq ticket watch --json";
@@ -72,6 +73,8 @@ pub(crate) struct Globals {
 enum Command {
     Up(up::Up),
     Tui(tui::Tui),
+    Login(login::Login),
+    Logout(logout::Logout),
     Whoami(whoami::Whoami),
     Ticket(ticket::Ticket),
     Catalog(catalog::Catalog),
@@ -104,6 +107,8 @@ impl Cli {
         };
         let context = Context::new(self.globals, site)?;
         match self.command {
+            Command::Login(command) => command.run(&context).await,
+            Command::Logout(command) => command.run(&context).await,
             Command::Whoami(command) => command.run(&context).await,
             Command::Ticket(command) => command.run(&context).await,
             Command::Catalog(command) => command.run(&context).await,

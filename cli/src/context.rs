@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use medreq::{
-    client::{Client, Settings, TokenSource},
+    client::{Client, Settings, TokenSource, Url},
     domain::quantity::Quantity,
     server::config::{Config, ConfigError, Layers, SITE_FILE},
 };
@@ -12,7 +12,9 @@ use medreq::{
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::{cli::Globals, failure::Failure, output::Output, values::When, zone::Zone};
+use crate::{
+    cli::Globals, failure::Failure, login::LoginFile, output::Output, token::TokenFrom, values::When, zone::Zone,
+};
 
 /// What commands share.
 pub(crate) struct Context {
@@ -21,7 +23,7 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     /// The same with where it comes from.
     pub(crate) layers: Layers,
-    token: TokenSource,
+    token: TokenFrom,
     zone: OnceCell<Zone>,
 }
 
@@ -39,20 +41,40 @@ impl Context {
         layers.flag("--token-file", "client.token_file", token_file)?;
         layers.flag("--on-behalf-of", "client.on_behalf_of", globals.on_behalf_of.as_deref())?;
         let config = layers.config()?;
-        let token = token_source(globals.token_file, config.client.token_file.as_deref());
+        let token = TokenFrom::find(&config.client.url, globals.token_file, config.client.token_file.clone());
         Ok(Self { output: Output::new(globals.json), config, layers, token, zone: OnceCell::new() })
     }
 
     /// The client; everything that it calls needs a token.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        if matches!(self.token, TokenSource::None) {
-            return Err(Failure::NoToken);
-        }
-        let client = Client::new(&self.config.client.url, self.token.clone(), Settings::default())?;
+        let client = self.client_with(self.token.source(self.url())?)?;
         Ok(match &self.config.client.on_behalf_of {
             Some(user) => client.on_behalf_of(user),
             None => client,
         })
+    }
+
+    /// A client of the server with this token, acting for nobody else.
+    pub(crate) fn client_with(&self, token: TokenSource) -> Result<Client, Failure> {
+        Ok(Client::new(self.url(), token, Settings::default())?)
+    }
+
+    /// Where the access token comes from.
+    pub(crate) fn token_from(&self) -> &TokenFrom {
+        &self.token
+    }
+
+    /// Where the login of this server is kept, whether there is one or not.
+    pub(crate) fn login_file(&self) -> Result<LoginFile, Failure> {
+        let url = Url::parse(self.url().trim());
+        let url = url.map_err(|error| Failure::usage(format!("{:?} is no URL of a server: {error}", self.url())))?;
+        let no_home = || Failure::usage("a login has no place: neither HOME nor XDG_STATE_HOME is set");
+        LoginFile::of(&url).ok_or_else(no_home)
+    }
+
+    /// The server's URL as it was given.
+    pub(crate) fn url(&self) -> &str {
+        &self.config.client.url
     }
 
     /// The hospital's zone, asked for once; this machine's where the server does not tell it: an older one, or to a token that may not ask.
@@ -116,26 +138,4 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::usage(error.to_string())
     }
-}
-
-/// A token in the environment comes before every file but that of the flag. It is no setting: nothing prints it.
-fn token_source(flag: Option<PathBuf>, configured: Option<&Path>) -> TokenSource {
-    let token = std::env::var("MEDREQ_TOKEN").ok().filter(|token| !token.is_empty());
-    if let (None, Some(token)) = (&flag, token) {
-        return TokenSource::fixed(&token);
-    }
-    match flag.or_else(|| configured.map(Path::to_owned)) {
-        Some(path) => TokenSource::callback(move || read_token(path.clone())),
-        None => TokenSource::None,
-    }
-}
-
-/// Reads it anew each time: whoever renews the file renews a running `ticket watch` too.
-async fn read_token(path: PathBuf) -> Result<String, String> {
-    let text = tokio::fs::read_to_string(&path).await;
-    let text = text.map_err(|error| format!("the token file {} cannot be read: {error}", path.display()))?;
-    if text.trim().is_empty() {
-        return Err(format!("the token file {} is empty; put an access token into it", path.display()));
-    }
-    Ok(text)
 }

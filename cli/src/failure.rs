@@ -16,11 +16,17 @@ pub(crate) enum Failure {
     /// The command line or the configuration is wrong.
     #[error("{0}")]
     Usage(String),
-    /// No token is configured.
-    #[error(
-        "no access token: set MEDREQ_TOKEN, or --token-file FILE; `medreq user token NAME --data-dir DIR` makes one on the server"
-    )]
+    /// No token is configured, and there is no login.
+    #[error("not signed in: run `medreq login`; scripts set MEDREQ_TOKEN or --token-file FILE")]
     NoToken,
+    /// Nobody let this device in.
+    #[error("{detail}")]
+    NotLetIn {
+        /// Stable.
+        code: &'static str,
+        /// What was wrong and what to do.
+        detail: String,
+    },
     /// A verb on the server itself was refused by a rule.
     #[error("{detail}")]
     Refused {
@@ -61,7 +67,7 @@ impl Failure {
             Self::Client(error) => error.code(),
             Self::Usage(_) => "usage",
             Self::NoToken => "no_token",
-            Self::Refused { code, .. } | Self::Local { code, .. } => code,
+            Self::NotLetIn { code, .. } | Self::Refused { code, .. } | Self::Local { code, .. } => code,
             Self::Reported(_) => "reported",
             Self::Output(_) => "output_failed",
         }
@@ -76,7 +82,7 @@ impl Failure {
                 _ => 3,
             },
             Self::Client(ClientError::Setup(_)) | Self::Usage(_) => 2,
-            Self::NoToken => 4,
+            Self::NoToken | Self::NotLetIn { .. } | Self::Client(ClientError::SignedOut(_)) => 4,
             Self::Refused { .. } | Self::Client(ClientError::NoSuchTicket(_)) => 3,
             Self::Reported(code) => *code,
             Self::Client(_) | Self::Local { .. } | Self::Output(_) => 1,
@@ -144,7 +150,7 @@ fn hint(problem: &Problem) -> Option<&'static str> {
         "unusual_quantity" => "if it is right, send it again with --confirm unusual_quantity",
         "stale_version" => "look at it with `ticket show`, then repeat the command",
         "second_person_required" => "have another qualified person run `ticket ready`",
-        _ if problem.status == 401 => "get a new token; on the server: medreq user token NAME",
+        _ if problem.status == 401 => "sign in again with `medreq login`, or get a new token",
         _ => return None,
     })
 }

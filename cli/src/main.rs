@@ -7,10 +7,12 @@ mod failure;
 mod input;
 mod lines;
 mod logging;
+mod login;
 mod output;
 mod paths;
 mod private;
 mod table;
+mod token;
 mod values;
 mod zone;
 

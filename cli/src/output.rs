@@ -14,6 +14,8 @@ pub(crate) struct Output {
     /// The API's JSON in place of text.
     pub(crate) json: bool,
     color: bool,
+    /// No colours: `NO_COLOR`.
+    plain: bool,
     /// A person reads stderr.
     pub(crate) interactive: bool,
 }
@@ -21,7 +23,8 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { json, color: !json && !plain && io::stdout().is_terminal(), interactive: io::stderr().is_terminal() }
+        let color = !json && !plain && io::stdout().is_terminal();
+        Self { json, color, plain, interactive: io::stderr().is_terminal() }
     }
 
     /// Prints a value as JSON, or as what `text` makes of it.
@@ -64,6 +67,14 @@ impl Output {
         if !self.json {
             self.note(text);
         }
+    }
+
+    /// Shows a picture of white blocks on stderr; on black, whatever the terminal's own colours are, unless colours are unwanted.
+    pub(crate) fn picture(&self, lines: &str) {
+        let (on, off) = if self.plain { ("", "") } else { ("\x1b[97;40m", "\x1b[0m") };
+        let text: String = lines.lines().map(|line| format!("{on}{line}{off}\n")).collect();
+        // A picture is only a help.
+        let _ = writeln!(io::stderr(), "{text}");
     }
 
     /// A priority's word, the urgent ones coloured.

@@ -36,10 +36,18 @@ pub(crate) fn demo_dir() -> Result<PathBuf, Failure> {
     Ok(data_home()?.join("medreq-demo"))
 }
 
-/// The XDG data home: a relative one is ignored, as its specification says.
 fn data_home() -> Result<PathBuf, Failure> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+    xdg("XDG_DATA_HOME", ".local/share")
         .ok_or_else(|| Failure::usage("neither HOME nor XDG_DATA_HOME is set; say --data-dir DIR"))
+}
+
+/// The XDG state home, where logins are; `None` where there is no home either.
+pub(crate) fn state_home() -> Option<PathBuf> {
+    xdg("XDG_STATE_HOME", ".local/state")
+}
+
+/// A base directory of XDG: a relative one is ignored, as its specification says.
+fn xdg(name: &str, under_home: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute(name).or_else(|| absolute("HOME").map(|home| home.join(under_home)))
 }

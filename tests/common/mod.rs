@@ -137,7 +137,7 @@ pub(crate) fn medreq() -> assert_cmd::Command {
     for name in ["MEDREQ_URL", "MEDREQ_TOKEN", "MEDREQ_TOKEN_FILE", "MEDREQ_CONFIG", "MEDREQ_DATA_DIR"] {
         command.env_remove(name);
     }
-    command.env("XDG_CONFIG_HOME", "/nonexistent").env("NO_COLOR", "1");
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env("XDG_STATE_HOME", "/nonexistent").env("NO_COLOR", "1");
     command
 }
 

@@ -9,6 +9,8 @@ pub(crate) mod client;
 pub(crate) mod completions;
 pub(crate) mod config;
 mod imports;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod medication;
 mod paging;
