@@ -46,10 +46,10 @@ pub(crate) struct Login {
 
 impl Login {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client_with(TokenSource::None)?;
         let file = context.login_file()?;
         // Where nothing can be kept nobody is troubled.
         drop(file.lock().await?);
-        let client = context.client_with(TokenSource::None)?;
         client.sign_in_metadata().await?;
         let asked = client.authorize_device(CLIENT_ID, &self.asked_scopes(), &device_name()).await?;
         self.tell(context, &asked);
