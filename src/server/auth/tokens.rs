@@ -34,7 +34,7 @@ pub struct Claims {
     pub sub: Uuid,
     /// The API that it is for.
     pub aud: String,
-    /// Dead from this second on, by the issuer's clock; verification bears [`LEEWAY`].
+    /// Dead from this second on, by the issuer's clock; verification bears a minute more.
     pub exp: i64,
     /// Issued at.
     pub iat: i64,
