@@ -123,6 +123,7 @@ impl World {
         };
         put("code", code);
         put("medication", "HEPA-5000");
+        put("sid", "00000000-0000-4000-8000-000000000000");
         put("directory", &self.product.0);
         put("key", &self.product.1);
         put("what", "medications");
@@ -210,7 +211,9 @@ fn operations(document: &Value) -> Vec<(String, String)> {
             methods.iter().filter(|m| item.get(**m).is_some()).map(|m| ((*m).to_owned(), path.clone()))
         })
         .collect();
-    operations.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+    // Who signs themselves out everywhere has no token afterwards.
+    let last = |(method, path): &(String, String)| method == "delete" && path == "/auth/v1/me/sessions";
+    operations.sort_by(|a, b| (last(a), &a.1, &a.0).cmp(&(last(b), &b.1, &b.0)));
     operations
 }
 

@@ -165,7 +165,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
     check_profile(&store, &options).await?;
     settle_time_zone(&store, options.time_zone.as_deref()).await?;
     let catalog = Arc::new(CatalogStore::open(&options.data_dir)?);
-    let auth = Auth::open(store.clone(), &issuer).await?;
+    let auth = Auth::open(store.clone(), store.clone(), &issuer).await?;
     auth.set_endpoints(&issuer);
     let background = auth.spawn_refresh(stop.clone());
 
@@ -255,7 +255,7 @@ async fn fill_demo(dir: &Path, issuer: &PublicUrl) -> Result<(), UpError> {
         let store = Arc::new(SqliteStore::open(&staging, OpenMode::Serve)?);
         store.fix_setting(PROFILE, Profile::Demo { live: false }.name()).await?;
         let catalog = Arc::new(CatalogStore::open(&staging)?);
-        let auth = Auth::open(store.clone(), issuer).await?;
+        let auth = Auth::open(store.clone(), store.clone(), issuer).await?;
         let manifest = demo::seed(&demo::DemoStores { store, catalog, auth }, issuer.as_str()).await?;
         write_manifest(&staging, &manifest)?;
     }

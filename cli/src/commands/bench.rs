@@ -176,7 +176,7 @@ async fn fill(dir: &Path) -> anyhow::Result<()> {
     }
     let wards: BTreeSet<_> = changes.wards.iter().map(|ward| ward.code.clone()).collect();
     store.change_reference(changes).await?;
-    let auth = Auth::beside(store).await?;
+    let auth = Auth::beside(store.clone(), store).await?;
     let nurse = NewUser {
         username: "nurse".parse()?,
         name: "Nurse".into(),
@@ -244,7 +244,7 @@ fn start(dir: &Path) -> anyhow::Result<(Server, String, Duration)> {
 
 async fn token(dir: &Path) -> anyhow::Result<String> {
     let store = Arc::new(SqliteStore::open(dir, OpenMode::Beside { create: false })?);
-    let auth = Auth::beside(store).await?;
+    let auth = Auth::beside(store.clone(), store).await?;
     Ok(auth.user_token("nurse", SignedDuration::from_hours(1)).await?.access_token)
 }
 

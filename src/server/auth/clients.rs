@@ -26,6 +26,9 @@ pub const CLI: &str = "medreq-cli";
 /// The console's own client.
 pub const CONSOLE: &str = "medreq-console";
 
+/// Where a program on one's own machine waits for its code, on whatever port it finds free.
+const LOOPBACK: [&str; 2] = ["http://127.0.0.1/callback", "http://[::1]/callback"];
+
 /// What a public app may ask for; what its user gets is bounded by the user's roles.
 const APP_SCOPES: &[Scope] = &[
     Scope::OpenId,
@@ -68,7 +71,7 @@ pub(super) async fn ensure_builtin(store: &dyn IdentityStore) -> StoreResult<()>
         if store.client(client_id).await?.is_some() {
             continue;
         }
-        let mut client = public_client(client_id.to_owned(), name.to_owned(), Vec::new());
+        let mut client = public_client(client_id.to_owned(), name.to_owned(), LOOPBACK.map(str::to_owned).into());
         client.scopes =
             Scope::ALL.iter().filter(|scope| **scope != Scope::TicketsDelegate).map(ToString::to_string).collect();
         let entry = audit::of_kind("client", "client_created", None, Some(client_id), json!({ "builtin": true }));

@@ -1,34 +1,37 @@
-//! The token endpoint's logic: the client-credentials grant (RFC 6749 §4.4), and tokens made on the server for a user. There is no password grant.
+//! The token endpoint's logic: which grant is asked for, what is issued, and tokens made on the server for a user. There is no password grant.
+//!
+//! The grants of people stand in `codes.rs`, `refresh.rs` and `device.rs`; the client-credentials grant (RFC 6749 §4.4) here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
+pub use super::forms::TokenRequest;
 use super::{
-    Auth, Scope, audit, clients,
+    Auth, Scope, audit,
+    authorize::asked_scope,
+    clients,
+    forms::Form,
+    id_token::{self, IdClaims},
+    lives::Lives,
     scopes::{from_record, scopes_of_roles, to_claim},
-    secrets,
     throttle::Source,
     tokens::{self, ACCESS_TTL, Claims, USER_TOKEN_TTL_MAX},
 };
 use crate::{
     domain::{actor::UserId, code::Username},
-    server::ports::{Client, StoreError},
+    server::ports::{AuditEntry, Client, Session, StoreError},
 };
 
-/// A token request as it came in.
-#[derive(Debug, Clone, Copy)]
-pub struct TokenRequest<'a> {
-    /// The `application/x-www-form-urlencoded` body.
-    pub body: &'a [u8],
-    /// The `Authorization` header.
-    pub authorization: Option<&'a str>,
-    /// Where it came from.
-    pub source: Source,
-}
+/// Grants that the token endpoint takes.
+pub const GRANT_TYPES: &[&str] = &[AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE, CLIENT_CREDENTIALS];
+
+const AUTHORIZATION_CODE: &str = "authorization_code";
+const REFRESH_TOKEN: &str = "refresh_token";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const CLIENT_CREDENTIALS: &str = "client_credentials";
 
 /// A token that was issued.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +42,10 @@ pub struct Issued {
     pub expires_in: SignedDuration,
     /// What it was issued for.
     pub scope: String,
+    /// What gets the next one.
+    pub refresh_token: Option<String>,
+    /// Who signed in, for the app.
+    pub id_token: Option<String>,
 }
 
 /// Prints nothing of the token.
@@ -51,20 +58,38 @@ impl std::fmt::Debug for Issued {
 /// Why no token was issued (RFC 6749 §5.2). The texts are safe to show.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Malformed: a parameter is missing, doubled or contradicts another.
+    /// Malformed: a parameter is doubled or contradicts another.
     #[error("{0}")]
     InvalidRequest(&'static str),
+    /// A parameter is missing.
+    #[error("{0} is missing")]
+    Missing(&'static str),
     /// Unknown client or wrong secret.
     #[error("client authentication failed")]
     InvalidClient,
     /// The client may not use this grant.
-    #[error("this client may not use the client credentials grant")]
+    #[error("this client may not do this; see how it is registered")]
     UnauthorizedClient,
+    /// The code or token is unknown, spent or dead, or is another client's.
+    #[error("the code or token is not valid any more, or was not given to this client; sign in again")]
+    InvalidGrant,
+    /// Nobody has decided about the device yet.
+    #[error("nobody has approved this device yet; ask again after the interval")]
+    AuthorizationPending,
+    /// The device asks too often.
+    #[error("asked too early; the interval is 5 seconds longer from now on")]
+    SlowDown,
+    /// The person said no.
+    #[error("the person refused")]
+    AccessDenied,
+    /// The device waited too long.
+    #[error("the device code has expired; start again")]
+    ExpiredToken,
     /// Another grant than those listed in the metadata.
     #[error("this grant type is not supported; see grant_types_supported in the metadata")]
     UnsupportedGrantType,
     /// More than the client may have.
-    #[error("a requested scope is unknown or not granted to this client")]
+    #[error("a requested scope is unknown, or more than this client or token may have")]
     InvalidScope,
     /// Too many failures.
     #[error("too many attempts failed; wait before the next one")]
@@ -82,9 +107,14 @@ impl TokenError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidRequest(_) | Self::Missing(_) => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::UnauthorizedClient => "unauthorized_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::TooSoon(_) => "slow_down",
@@ -120,38 +150,61 @@ impl From<StoreError> for UserTokenError {
     }
 }
 
-/// Whom a token is about.
+/// Whom an access token is about, and how it came to be.
 struct Subject<'a> {
     id: UserId,
     name: &'a str,
     generation: u64,
     client_id: &'a str,
+    sid: Uuid,
 }
 
 impl Auth {
     /// Answers a request to the token endpoint.
     ///
     /// # Errors
-    /// [`TokenError`] says which error of RFC 6749 to answer.
+    /// [`TokenError`] says which error of RFC 6749 or RFC 8628 to answer.
     pub async fn token(&self, request: TokenRequest<'_>) -> Result<Issued, TokenError> {
-        let parameters = parameters(request.body)?;
-        let grant = parameters.get("grant_type").ok_or(TokenError::InvalidRequest("grant_type is missing"))?;
-        if grant != "client_credentials" {
+        self.token_at(request, super::now()).await
+    }
+
+    pub(crate) async fn token_at(&self, request: TokenRequest<'_>, now: Timestamp) -> Result<Issued, TokenError> {
+        let form = Form::read(request.body)?;
+        let grant = form.require("grant_type")?;
+        if !GRANT_TYPES.contains(&grant) {
             return Err(TokenError::UnsupportedGrantType);
         }
-        let (client_id, secret) = credentials(request.authorization, &parameters)?;
-        let client = self.authenticate_client(&client_id, &secret, request.source).await?;
-        if !client.service {
+        let client = self.client_of(&request, &form).await?;
+        if client.service != (grant == CLIENT_CREDENTIALS) {
             return Err(TokenError::UnauthorizedClient);
         }
-        let scope = granted(&client, parameters.get("scope").map(String::as_str))?;
+        let issued = match grant {
+            AUTHORIZATION_CODE => self.code_grant(&client, &form, request.source, now).await,
+            REFRESH_TOKEN => self.refresh_grant(&client, &form, request.source, now).await,
+            DEVICE_CODE => self.device_grant(&client, &form, request.source, now).await,
+            _ => self.credentials_grant(&client, &form, request.source).await,
+        };
+        if matches!(issued, Err(TokenError::InvalidGrant)) {
+            self.audit_failure("grant_refused", &client.client_id, request.source, now).await;
+        }
+        issued
+    }
+
+    async fn credentials_grant(&self, client: &Client, form: &Form, source: Source) -> Result<Issued, TokenError> {
+        let scope = match form.get("scope") {
+            None => to_claim(&from_record(&client.scopes)),
+            requested => asked_scope(client, requested).ok_or(TokenError::InvalidScope)?,
+        };
         let subject = Subject {
             id: client.id,
             name: &client.client_id,
             generation: client.generation,
             client_id: &client.client_id,
+            sid: Uuid::new_v4(),
         };
-        self.issue(&subject, scope, ACCESS_TTL, Some(request.source)).await
+        let (issued, entry) = self.signed("token_issued", &subject, scope, ACCESS_TTL, Some(source))?;
+        self.store.audit(entry).await?;
+        Ok(issued)
     }
 
     /// Makes a token for a user, with every scope that their roles allow. Only for somebody with a shell on the server: no password is asked.
@@ -171,18 +224,56 @@ impl Auth {
         if user.disabled {
             return Err(UserTokenError::Disabled(name.to_string()));
         }
-        let subject =
-            Subject { id: user.id, name: user.username.as_str(), generation: user.generation, client_id: clients::CLI };
-        Ok(self.issue(&subject, to_claim(&scopes_of_roles(&user.roles)), ttl, None).await?)
+        let subject = Subject {
+            id: user.id,
+            name: user.username.as_str(),
+            generation: user.generation,
+            client_id: clients::CLI,
+            sid: Uuid::new_v4(),
+        };
+        let scope = to_claim(&scopes_of_roles(&user.roles));
+        let (issued, entry) = self.signed("token_issued", &subject, scope, ttl, None)?;
+        self.store.audit(entry).await?;
+        Ok(issued)
     }
 
-    async fn issue(
+    /// An access token of a session, with an ID token where its scope asks for one. The entry is written before they are given out.
+    pub(super) fn session_tokens(
         &self,
+        action: &str,
+        session: &Session,
+        client: &Client,
+        scope: String,
+        nonce: Option<&str>,
+        source: Source,
+    ) -> Result<(Issued, AuditEntry), TokenError> {
+        let subject = Subject {
+            id: session.sign_in.user,
+            name: session.sign_in.username.as_str(),
+            generation: session.sign_in.generation,
+            client_id: &client.client_id,
+            sid: session.sid,
+        };
+        let scopes = super::scopes::parse_claim(&scope);
+        let (mut issued, entry) = self.signed(action, &subject, scope, Lives::of(client).access, Some(source))?;
+        if scopes.contains(&Scope::OpenId) {
+            let name = self.snapshot.subject(subject.id).map(|authority| authority.name.clone());
+            let profile = scopes.contains(&Scope::Profile).then_some(name).flatten();
+            let claims = IdClaims::new(self.issuer(), session, profile, nonce, Timestamp::now());
+            issued.id_token = Some(id_token::sign(&self.keys, &claims).map_err(|_| TokenError::Signing)?);
+        }
+        Ok((issued, entry))
+    }
+
+    /// A signed token and its audit entry, which must be written before the token is given out: none exists that the audit does not know.
+    fn signed(
+        &self,
+        action: &str,
         subject: &Subject<'_>,
         scope: String,
         ttl: SignedDuration,
         source: Option<Source>,
-    ) -> Result<Issued, TokenError> {
+    ) -> Result<(Issued, AuditEntry), TokenError> {
         let now = Timestamp::now().as_second();
         let claims = Claims {
             iss: self.issuer().to_owned(),
@@ -194,105 +285,17 @@ impl Auth {
             jti: Uuid::new_v4().to_string(),
             client_id: subject.client_id.to_owned(),
             scope,
-            sid: Uuid::new_v4().to_string(),
+            sid: subject.sid,
             generation: subject.generation,
             username: subject.name.to_owned(),
         };
         let access_token = tokens::sign(&self.keys, &claims).map_err(|_| TokenError::Signing)?;
         let detail = json!({
-            "client_id": claims.client_id, "scope": claims.scope, "jti": claims.jti, "ttl_seconds": ttl.as_secs(),
-            "source": source.map(|source| source.to_string()),
+            "client_id": claims.client_id, "scope": claims.scope, "sid": claims.sid, "jti": claims.jti,
+            "ttl_seconds": ttl.as_secs(), "source": source.map(|source| source.to_string()),
         });
-        // Written before the token is given out: none exists that the audit does not know.
-        self.store.audit(audit::entry("token_issued", Some(subject.client_id), Some(subject.name), detail)).await?;
-        Ok(Issued { access_token, expires_in: ttl, scope: claims.scope })
+        let entry = audit::entry(action, Some(subject.client_id), Some(subject.name), detail);
+        let issued = Issued { access_token, expires_in: ttl, scope: claims.scope, refresh_token: None, id_token: None };
+        Ok((issued, entry))
     }
-
-    async fn authenticate_client(&self, client_id: &str, secret: &str, source: Source) -> Result<Client, TokenError> {
-        let now = Timestamp::now();
-        // A prefix that no username can have keeps the two sorts of names apart.
-        let account: String = format!("client:{client_id}").chars().take(100).collect();
-        self.throttle.begin(&account, source, now).map_err(|wait| TokenError::TooSoon(wait.0))?;
-        let client = self.store.client(client_id).await?;
-        let right = secrets::matches(secret, client.as_ref().and_then(|client| client.secret_hash.as_deref()));
-        match client {
-            Some(client) if right && !client.disabled => {
-                self.throttle.succeeded(&account, source);
-                Ok(client)
-            }
-            _ => {
-                self.audit_failure("client_authentication_failed", client_id, source, now).await;
-                Err(TokenError::InvalidClient)
-            }
-        }
-    }
-}
-
-fn parameters(body: &[u8]) -> Result<BTreeMap<String, String>, TokenError> {
-    let mut parameters = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(body) {
-        // RFC 6749 §3.2: a parameter without a value is as if it had been left out, none may come twice.
-        if parameters.insert(name.into_owned(), value.into_owned()).is_some() {
-            return Err(TokenError::InvalidRequest("a parameter is given more than once"));
-        }
-    }
-    parameters.retain(|_, value| !value.is_empty());
-    Ok(parameters)
-}
-
-/// `client_secret_basic` or `client_secret_post`, never both (RFC 6749 §2.3).
-fn credentials(
-    authorization: Option<&str>,
-    parameters: &BTreeMap<String, String>,
-) -> Result<(String, String), TokenError> {
-    let (posted_id, posted_secret) = (parameters.get("client_id"), parameters.get("client_secret"));
-    match (authorization, posted_id, posted_secret) {
-        (Some(_), _, Some(_)) => {
-            Err(TokenError::InvalidRequest("client credentials are given twice, in header and body"))
-        }
-        (Some(header), posted_id, None) => {
-            let (id, secret) = basic(header).ok_or(TokenError::InvalidClient)?;
-            match posted_id {
-                Some(posted) if *posted != id => {
-                    Err(TokenError::InvalidRequest("client_id in the body differs from the one in the header"))
-                }
-                _ => Ok((id, secret)),
-            }
-        }
-        (None, Some(id), Some(secret)) => Ok((id.clone(), secret.clone())),
-        (None, ..) => Err(TokenError::InvalidClient),
-    }
-}
-
-fn basic(header: &str) -> Option<(String, String)> {
-    let (scheme, encoded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    Some((form_decode(id), form_decode(secret)))
-}
-
-/// Both parts of `client_secret_basic` are form-urlencoded before they are joined (RFC 6749 §2.3.1).
-fn form_decode(part: &str) -> String {
-    let lone = format!("v={}", part.replace('&', "%26"));
-    form_urlencoded::parse(lone.as_bytes()).map(|(_, value)| value.into_owned()).next().unwrap_or_default()
-}
-
-/// The requested scopes in the order they were asked for, or all that the client has.
-fn granted(client: &Client, requested: Option<&str>) -> Result<String, TokenError> {
-    let allowed = from_record(&client.scopes);
-    let Some(requested) = requested else { return Ok(to_claim(&allowed)) };
-    let mut scopes: Vec<Scope> = Vec::new();
-    for word in requested.split(' ').filter(|word| !word.is_empty()) {
-        let scope = word.parse().map_err(|_| TokenError::InvalidScope)?;
-        if !allowed.contains(&scope) {
-            return Err(TokenError::InvalidScope);
-        }
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    Ok(to_claim(&scopes))
 }

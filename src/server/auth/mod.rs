@@ -4,19 +4,29 @@
 
 pub mod accounts;
 mod audit;
+pub mod authorize;
 pub mod bootstrap;
 pub mod clients;
+mod codes;
+pub mod device;
 pub mod discovery;
 #[cfg(test)]
 mod fake;
+mod forms;
 pub mod grants;
+mod id_token;
 pub mod imports;
+pub mod introspect;
 pub mod issuer;
 pub mod keys;
+mod lives;
 pub mod passwords;
+mod redirect;
+mod refresh;
 pub mod resets;
 pub mod scopes;
 pub mod secrets;
+pub mod sessions;
 pub mod signin;
 mod snapshot;
 pub mod throttle;
@@ -31,6 +41,7 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
+use uuid::Uuid;
 
 use self::{
     audit::FailureBudget,
@@ -47,7 +58,7 @@ use crate::{
         actor::{Actor, Person, UserId},
         code::Username,
     },
-    server::ports::{Authority, IdentityStore, StoreError},
+    server::ports::{Authority, IdentityStore, SessionStore, StoreError},
 };
 
 /// Why authentication could not be set up.
@@ -137,6 +148,8 @@ pub struct Principal {
     pub client_id: String,
     /// Whose authority it is: the user's, also where a service acts for them.
     pub subject: UserId,
+    /// The session that the token belongs to.
+    pub sid: Uuid,
     /// Streams end then at the latest.
     pub token_expires_at: Timestamp,
     /// The token is a service account's.
@@ -158,6 +171,7 @@ impl Principal {
 /// The authentication service of one node.
 pub struct Auth {
     store: Arc<dyn IdentityStore>,
+    sessions: Arc<dyn SessionStore>,
     /// `None` only beside a store whose server was never started.
     issuer: Option<String>,
     /// Where this node is reached now; endpoints in the metadata follow it, the issuer does not.
@@ -181,6 +195,9 @@ fn now() -> Timestamp {
 /// Keys that nobody knows have the store asked again, but not more often than this: anybody may send such tokens.
 const KEYS_AGAIN: Duration = Duration::from_secs(1);
 
+/// Sessions, codes and tokens that are long over are forgotten so often.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
 /// A key that another node retired stops to sign here within this time.
 const KEYS_AGAIN_AT_LATEST: Duration = Duration::from_secs(60);
 
@@ -189,30 +206,39 @@ impl Auth {
     ///
     /// # Errors
     /// [`AuthStartError`] says what stands in the way.
-    pub async fn open(store: Arc<dyn IdentityStore>, url: &PublicUrl) -> Result<Arc<Self>, AuthStartError> {
+    pub async fn open(
+        store: Arc<dyn IdentityStore>,
+        sessions: Arc<dyn SessionStore>,
+        url: &PublicUrl,
+    ) -> Result<Arc<Self>, AuthStartError> {
         let issuer = store.fix_setting("issuer", url.as_str()).await?;
         clients::ensure_builtin(store.as_ref()).await?;
-        Self::over(store, Some(issuer), url.as_str()).await
+        Self::over(store, sessions, Some(issuer), url.as_str()).await
     }
 
     /// Opens it for a verb on the server itself, beside a running server or before its first start, whose issuer it leaves to be fixed.
     ///
     /// # Errors
     /// [`AuthStartError`] says what stands in the way.
-    pub async fn beside(store: Arc<dyn IdentityStore>) -> Result<Arc<Self>, AuthStartError> {
+    pub async fn beside(
+        store: Arc<dyn IdentityStore>,
+        sessions: Arc<dyn SessionStore>,
+    ) -> Result<Arc<Self>, AuthStartError> {
         let issuer = store.setting("issuer").await?;
-        Self::over(store, issuer.clone(), issuer.as_deref().unwrap_or_default()).await
+        Self::over(store, sessions, issuer.clone(), issuer.as_deref().unwrap_or_default()).await
     }
 
     async fn over(
         store: Arc<dyn IdentityStore>,
+        sessions: Arc<dyn SessionStore>,
         issuer: Option<String>,
         endpoints: &str,
     ) -> Result<Arc<Self>, AuthStartError> {
         let keys = KeyRing::open(store.as_ref(), Timestamp::now()).await?;
-        let snapshot = Snapshot::open(store.as_ref()).await?;
+        let snapshot = Snapshot::open(store.as_ref(), sessions.as_ref()).await?;
         Ok(Arc::new(Self {
             store,
+            sessions,
             issuer,
             endpoints: RwLock::new(endpoints.to_owned()),
             keys,
@@ -236,19 +262,27 @@ impl Auth {
             let mut ticks = tokio::time::interval(snapshot::REFRESH_EVERY);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut keys = tokio::time::interval(KEYS_AGAIN_AT_LATEST);
+            let mut old = tokio::time::interval(FORGET_EVERY);
             while !*stop.borrow() {
                 tokio::select! {
                     _ = ticks.tick() => auth.refresh().await,
                     _ = keys.tick() => auth.reload_keys(Timestamp::now()).await,
+                    _ = old.tick() => auth.forget_ended().await,
                     changed = stop.changed() => if changed.is_err() { break },
                 }
             }
         })
     }
 
+    async fn forget_ended(&self) {
+        if let Err(error) = self.sessions.forget_ended(now()).await {
+            tracing::warn!(%error, "what is long over could not be forgotten; it is tried again");
+        }
+    }
+
     /// Reads the snapshot again; a store that cannot be reached leaves the last one in force.
     pub async fn refresh(&self) {
-        if let Err(error) = self.snapshot.refresh(self.store.as_ref()).await {
+        if let Err(error) = self.snapshot.refresh(self.store.as_ref(), self.sessions.as_ref()).await {
             tracing::warn!(%error, "the authority snapshot could not be read; the last one stays in force");
         }
     }
@@ -294,6 +328,7 @@ impl Auth {
             scopes,
             client_id: claims.client_id.clone(),
             subject: authority.id,
+            sid: claims.sid,
             token_expires_at: Timestamp::from_second(claims.exp).map_err(|_| AuthError::InvalidToken)?,
             service,
             delegated: false,
@@ -335,7 +370,7 @@ impl Auth {
                 self.snapshot.subject(id).ok_or(AuthError::InvalidToken)?
             }
         };
-        if authority.disabled || authority.generation != claims.generation {
+        if authority.disabled || authority.generation != claims.generation || self.snapshot.has_ended(claims.sid) {
             return Err(AuthError::InvalidToken);
         }
         Ok(authority)

@@ -1,14 +1,17 @@
 //! The authority snapshot: what the store said of every subject a moment ago. The store is the truth; a token or a cache never is.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
 use crate::{
     domain::{actor::UserId, code::Username},
-    server::ports::{Authority, IdentityStore, StoreResult},
+    server::ports::{Authority, IdentityStore, SessionStore, StoreResult},
 };
 
 /// How often the snapshot is read again; it may be at most 5 seconds old.
@@ -18,6 +21,7 @@ pub(super) const REFRESH_EVERY: Duration = Duration::from_secs(2);
 struct Subjects {
     by_id: HashMap<UserId, Arc<Authority>>,
     users_by_name: HashMap<String, UserId>,
+    ended: HashSet<Uuid>,
 }
 
 /// The snapshot of this node.
@@ -29,20 +33,20 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Reads it for the first time.
-    pub(super) async fn open(store: &dyn IdentityStore) -> StoreResult<Self> {
+    pub(super) async fn open(store: &dyn IdentityStore, sessions: &dyn SessionStore) -> StoreResult<Self> {
         let began = Instant::now();
-        let subjects = read(store).await?;
+        let subjects = read(store, sessions).await?;
         Ok(Self { subjects: RwLock::new(Arc::new(subjects)), reading: tokio::sync::Mutex::new(began) })
     }
 
     /// Reads it again. Where the store cannot be reached the last one stays in force.
-    pub(super) async fn refresh(&self, store: &dyn IdentityStore) -> StoreResult<()> {
+    pub(super) async fn refresh(&self, store: &dyn IdentityStore, sessions: &dyn SessionStore) -> StoreResult<()> {
         let asked = Instant::now();
         let mut read_at = self.reading.lock().await;
         // Somebody else's reading that began after we asked is as good as our own.
         if *read_at < asked {
             let began = Instant::now();
-            self.replace(read(store).await?);
+            self.replace(read(store, sessions).await?);
             *read_at = began;
         }
         Ok(())
@@ -59,6 +63,11 @@ impl Snapshot {
         subjects.users_by_name.get(username.as_str()).and_then(|id| subjects.by_id.get(id)).cloned()
     }
 
+    /// True where what was issued under this session is dead.
+    pub(super) fn has_ended(&self, sid: Uuid) -> bool {
+        self.subjects().ended.contains(&sid)
+    }
+
     fn subjects(&self) -> Arc<Subjects> {
         Arc::clone(&self.subjects.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -68,8 +77,9 @@ impl Snapshot {
     }
 }
 
-async fn read(store: &dyn IdentityStore) -> StoreResult<Subjects> {
-    let mut subjects = Subjects::default();
+async fn read(store: &dyn IdentityStore, sessions: &dyn SessionStore) -> StoreResult<Subjects> {
+    let ended = sessions.ended_sessions(Timestamp::now()).await?.into_iter().collect();
+    let mut subjects = Subjects { ended, ..Subjects::default() };
     for authority in store.authorities().await? {
         if authority.scopes.is_none() {
             subjects.users_by_name.insert(authority.username.clone(), authority.id);

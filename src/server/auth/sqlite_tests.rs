@@ -27,7 +27,7 @@ const PASSWORD: &str = "correct horse";
 
 async fn serve(dir: &Path, url: &str) -> (Arc<Auth>, Arc<SqliteStore>) {
     let store = Arc::new(SqliteStore::open(dir, OpenMode::Serve).unwrap());
-    let auth = Auth::open(Arc::clone(&store) as Arc<dyn IdentityStore>, &url.parse().unwrap()).await.unwrap();
+    let auth = Auth::open(store.clone(), store.clone(), &url.parse().unwrap()).await.unwrap();
     (auth, store)
 }
 
@@ -66,7 +66,8 @@ async fn a_verb_beside_the_server_acts_on_it() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, _store) = serve(dir.path(), "http://127.0.0.1:8080").await;
     let beside = SqliteStore::open(dir.path(), OpenMode::Beside { create: false }).unwrap();
-    let beside = Auth::beside(Arc::new(beside)).await.unwrap();
+    let beside = Arc::new(beside);
+    let beside = Auth::beside(beside.clone(), beside).await.unwrap();
     beside.create_user(nurse("joana"), &Editor::on_server()).await.unwrap();
     let token = beside.user_token("joana", SignedDuration::from_mins(10)).await.unwrap().access_token;
     assert!(auth.authenticate(&token, None).await.is_ok());

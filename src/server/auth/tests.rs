@@ -19,7 +19,10 @@ use super::{
     users::{NewUser, UserPatch},
     *,
 };
-use crate::domain::reason::Role;
+use crate::{
+    domain::reason::Role,
+    server::sqlite::{OpenMode, SqliteStore},
+};
 
 pub(super) const URL: &str = "http://127.0.0.1:8080";
 pub(super) const PASSWORD: &str = "correct horse";
@@ -27,12 +30,26 @@ pub(super) const PASSWORD: &str = "correct horse";
 pub(super) struct Site {
     pub(super) auth: Arc<Auth>,
     pub(super) store: Arc<FakeStore>,
+    pub(super) sessions: Arc<dyn SessionStore>,
+    _dir: tempfile::TempDir,
+}
+
+/// Sessions have no fake: what they do is what their store does.
+fn sessions() -> (tempfile::TempDir, Arc<dyn SessionStore>) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), OpenMode::Serve).unwrap();
+    (dir, Arc::new(store))
+}
+
+async fn open(store: &Arc<FakeStore>, sessions: &Arc<dyn SessionStore>, url: &str) -> Arc<Auth> {
+    Auth::open(store.clone(), sessions.clone(), &url.parse().unwrap()).await.unwrap()
 }
 
 pub(super) async fn site() -> Site {
     let store = Arc::new(FakeStore::default());
-    let auth = Auth::open(Arc::clone(&store) as Arc<dyn IdentityStore>, &URL.parse().unwrap()).await.unwrap();
-    Site { auth, store }
+    let (dir, sessions) = sessions();
+    let auth = open(&store, &sessions, URL).await;
+    Site { auth, store, sessions, _dir: dir }
 }
 
 pub(super) fn source(text: &str) -> Source {
@@ -158,7 +175,7 @@ async fn while_the_store_is_away_the_last_snapshot_stays_in_force_and_nothing_is
 #[tokio::test]
 async fn a_subject_that_another_process_made_is_known_at_its_first_request() {
     let site = site().await;
-    let other = Auth::open(Arc::clone(&site.store) as Arc<dyn IdentityStore>, &URL.parse().unwrap()).await.unwrap();
+    let other = open(&site.store, &site.sessions, URL).await;
     other.create_user(new_user("late", Role::Nurse, None), &Editor::on_server()).await.unwrap();
     let token = other.user_token("late", SignedDuration::from_mins(1)).await.unwrap().access_token;
     assert!(site.auth.authenticate(&token, None).await.is_ok());
@@ -167,8 +184,7 @@ async fn a_subject_that_another_process_made_is_known_at_its_first_request() {
 #[tokio::test]
 async fn the_issuer_stays_when_the_url_changes() {
     let site = site().await;
-    let moved: PublicUrl = "http://127.0.0.1:9999".parse().unwrap();
-    let again = Auth::open(Arc::clone(&site.store) as Arc<dyn IdentityStore>, &moved).await.unwrap();
+    let again = open(&site.store, &site.sessions, "http://127.0.0.1:9999").await;
     assert_eq!(again.issuer(), URL);
     assert_eq!(again.oauth_metadata()["token_endpoint"], "http://127.0.0.1:9999/oauth2/token");
     assert_eq!(again.openid_metadata()["issuer"], URL);
@@ -516,13 +532,14 @@ async fn a_user_token_lives_at_most_a_day_and_is_audited() {
 #[tokio::test]
 async fn a_verb_before_the_first_start_leaves_the_issuer_open() {
     let store = Arc::new(FakeStore::default());
-    let port = || Arc::clone(&store) as Arc<dyn IdentityStore>;
-    let beside = Auth::beside(port()).await.unwrap();
-    beside.create_user(new_user("root", Role::Admin, Some(PASSWORD)), &Editor::on_server()).await.unwrap();
+    let (_dir, sessions) = sessions();
+    let beside = async || Auth::beside(store.clone(), sessions.clone()).await.unwrap();
+    let first = beside().await;
+    first.create_user(new_user("root", Role::Admin, Some(PASSWORD)), &Editor::on_server()).await.unwrap();
     let minute = SignedDuration::from_mins(1);
-    assert!(matches!(beside.user_token("root", minute).await, Err(UserTokenError::NeverStarted)));
-    let server = Auth::open(port(), &"https://medreq.example.org".parse().unwrap()).await.unwrap();
+    assert!(matches!(first.user_token("root", minute).await, Err(UserTokenError::NeverStarted)));
+    let server = open(&store, &sessions, "https://medreq.example.org").await;
     assert_eq!(server.issuer(), "https://medreq.example.org");
-    let token = Auth::beside(port()).await.unwrap().user_token("root", minute).await.unwrap().access_token;
+    let token = beside().await.user_token("root", minute).await.unwrap().access_token;
     assert!(server.authenticate(&token, None).await.is_ok());
 }

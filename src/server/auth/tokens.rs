@@ -48,7 +48,7 @@ pub struct Claims {
     /// Scopes, separated by blanks.
     pub scope: String,
     /// The session that it belongs to.
-    pub sid: String,
+    pub sid: Uuid,
     /// The subject's generation at that time.
     #[serde(rename = "gen")]
     pub generation: u64,
@@ -63,8 +63,17 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i
 
 /// Signs claims with the current key.
 pub(super) fn sign(keys: &KeyRing, claims: &Claims) -> Result<String, jsonwebtoken::errors::Error> {
+    sign_as(TYPE, keys, claims)
+}
+
+/// Signs claims of any type.
+pub(super) fn sign_as(
+    typ: &str,
+    keys: &KeyRing,
+    claims: &impl Serialize,
+) -> Result<String, jsonwebtoken::errors::Error> {
     keys.with_signer(|signer| {
-        let header = Header { typ: Some(TYPE.into()), kid: Some(signer.kid.clone()), ..Header::new(signer.algorithm) };
+        let header = Header { typ: Some(typ.into()), kid: Some(signer.kid.clone()), ..Header::new(signer.algorithm) };
         jsonwebtoken::encode(&header, claims, &signer.key)
     })
 }

@@ -62,7 +62,7 @@ fn message(header: &Value, claims: &Value) -> String {
 fn claims() -> Value {
     json!({
         "iss": ISSUER, "sub": Uuid::nil(), "aud": "https://medreq.example.org/v1", "exp": NOW + 600, "iat": NOW, "jti": "1",
-        "client_id": "medreq-cli", "scope": "tickets:read", "sid": "s", "gen": 1, "username": "joana",
+        "client_id": "medreq-cli", "scope": "tickets:read", "sid": Uuid::nil(), "gen": 1, "username": "joana",
     })
 }
 

@@ -33,7 +33,7 @@ async fn demo() -> Demo {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(dir.path(), OpenMode::Serve).unwrap());
     let catalog = Arc::new(CatalogStore::open(dir.path()).unwrap());
-    let auth = Auth::open(store.clone(), &URL.parse::<PublicUrl>().unwrap()).await.unwrap();
+    let auth = Auth::open(store.clone(), store.clone(), &URL.parse::<PublicUrl>().unwrap()).await.unwrap();
     let stores = DemoStores { store, catalog, auth };
     let manifest = seed(&stores, URL).await.unwrap();
     Demo { _dir: dir, stores, manifest }

@@ -10,6 +10,7 @@ mod audit;
 mod catalog;
 mod clients;
 mod commands;
+mod cors;
 mod error;
 mod events;
 mod extract;
@@ -22,6 +23,7 @@ mod live;
 mod medications;
 mod metrics;
 mod oauth2;
+mod oauth2_tokens;
 mod openapi;
 mod operations;
 mod peers;
@@ -32,6 +34,7 @@ mod request_id;
 mod routing;
 mod serve;
 mod service_accounts;
+mod sessions;
 mod setup;
 mod setup_page;
 mod site;
@@ -195,6 +198,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(service_accounts::routes())
         .merge(users::routes())
         .merge(oauth2::routes())
+        .merge(oauth2_tokens::routes())
+        .merge(sessions::routes())
         .merge(setup::routes())
         .merge(catalog::routes())
         .merge(commands::routes())
@@ -221,7 +226,8 @@ pub fn router(state: AppState) -> Router {
         .layer(Extension(operations::Published::new(&document)))
         .layer(DefaultBodyLimit::max(state.limits.body_max_bytes))
         .layer(axum::middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))
-        .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate));
+        .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate))
+        .layer(axum::middleware::from_fn(cors::let_in));
     layers::wrap(router, &state).with_state(state)
 }
 

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Body,
-    extract::State,
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     api::accounts::{TokenAnswer, TokenProblem},
-    server::auth::grants::{Issued, TokenError, TokenRequest},
+    server::auth::{
+        grants::{Issued, TokenError, TokenRequest},
+        throttle::Source,
+    },
 };
 
 /// Every route of this file.
@@ -60,9 +63,10 @@ fn public(document: Value) -> Response {
     ([(header::CACHE_CONTROL, "public, max-age=60")], Json(document)).into_response()
 }
 
-/// Issues an access token to a service account (client credentials, RFC 6749 §4.4).
+/// Issues tokens: for a code, a refresh token, an approved device, or to a service account.
 ///
-/// The client authenticates by HTTP Basic or by `client_id` and `client_secret` in the body, not by both.
+/// A client with a secret authenticates by HTTP Basic or by `client_id` and `client_secret` in the body, not by both; a public one
+/// gives its `client_id`. A refresh token works once and gives its successor; sent again within 10 seconds it gives the same successor.
 #[utoipa::path(
     post, path = "/oauth2/token", tag = "oauth2", operation_id = "token", security(()),
     request_body(
@@ -74,7 +78,7 @@ fn public(document: Value) -> Response {
     ),
     responses(
         (status = 200, description = "A token", body = TokenAnswer),
-        (status = 400, description = "The request or the scope is not valid, or the grant is not supported", body = TokenProblem),
+        (status = 400, description = "The request, the scope, the code or the token is not valid, or the device has to wait", body = TokenProblem),
         (status = 401, description = "Unknown client or wrong secret", body = TokenProblem),
         (status = 413, description = "The body is too large", body = TokenProblem),
         (status = 429, description = "Too many attempts failed; see Retry-After", body = TokenProblem),
@@ -82,25 +86,10 @@ fn public(document: Value) -> Response {
         (status = 503, description = "The store is not available; see Retry-After", body = TokenProblem),
     )
 )]
-pub(super) async fn token(State(state): State<AppState>, peer: Peer, headers: HeaderMap, body: Body) -> Response {
-    let body = match read_form(body).await {
-        Ok(body) => body,
-        Err(ApiError::BodyTooLarge) => {
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large");
-        }
-        Err(error) => return error.into_response(),
-    };
-    if !is_form(&headers) {
-        return refuse(&TokenError::InvalidRequest("the body must be application/x-www-form-urlencoded"), false);
-    }
-    let authorization = match authorization(&headers) {
-        Ok(authorization) => authorization,
-        Err(error) => return refuse(&error, true),
-    };
-    let request = TokenRequest { body: &body, authorization, source: peer.source() };
-    match state.auth.token(request).await {
-        Ok(issued) => no_store((StatusCode::OK, Json(answer(issued))).into_response()),
-        Err(error) => refuse(&error, authorization.is_some()),
+pub(super) async fn token(State(state): State<AppState>, form: Posted) -> Response {
+    match state.auth.token(form.request()).await {
+        Ok(issued) => given(answer(issued)),
+        Err(error) => form.refuse(&error),
     }
 }
 
@@ -108,10 +97,10 @@ pub(super) async fn token(State(state): State<AppState>, peer: Peer, headers: He
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "documents the form, which is read parameter by parameter so that none comes twice")]
 pub(super) struct TokenForm {
-    /// `client_credentials`.
+    /// `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code` or `client_credentials`.
     #[schema(example = "client_credentials")]
     grant_type: String,
-    /// Scopes separated by blanks; all that the client has where left out.
+    /// Scopes separated by blanks; all that were granted where left out.
     #[schema(example = "tickets:read tickets:write")]
     scope: Option<String>,
     /// Where the client does not use HTTP Basic.
@@ -119,6 +108,61 @@ pub(super) struct TokenForm {
     /// Where the client does not use HTTP Basic.
     #[schema(format = Password)]
     client_secret: Option<String>,
+    /// Of the authorization-code grant.
+    code: Option<String>,
+    /// Of the authorization-code grant: the same as in the authorization request.
+    redirect_uri: Option<String>,
+    /// Of the authorization-code grant (RFC 7636): 43 to 128 characters.
+    code_verifier: Option<String>,
+    /// Of the refresh grant.
+    refresh_token: Option<String>,
+    /// Of the device grant.
+    device_code: Option<String>,
+}
+
+/// A form that a client posted, with how it says who it is.
+pub(super) struct Posted {
+    body: Vec<u8>,
+    authorization: Option<String>,
+    source: Source,
+}
+
+impl Posted {
+    pub(super) fn request(&self) -> TokenRequest<'_> {
+        TokenRequest { body: &self.body, authorization: self.authorization.as_deref(), source: self.source }
+    }
+
+    /// The answer to a request that was refused.
+    pub(super) fn refuse(&self, error: &TokenError) -> Response {
+        refuse(error, self.authorization.is_some())
+    }
+}
+
+impl FromRequest<AppState> for Posted {
+    type Rejection = Response;
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Response> {
+        let source = Peer::of(request.extensions()).source();
+        let (parts, body) = request.into_parts();
+        let body = read(body).await?;
+        if !is_form(&parts.headers) {
+            let error = TokenError::InvalidRequest("the body must be application/x-www-form-urlencoded");
+            return Err(refuse(&error, false));
+        }
+        let authorization = authorization(&parts.headers).map_err(|error| refuse(&error, true))?.map(str::to_owned);
+        Ok(Self { body, authorization, source })
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Response> {
+    read_form(body).await.map_err(|error| match error {
+        ApiError::BodyTooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large"),
+        error => error.into_response(),
+    })
+}
+
+/// A good answer, for its receiver alone.
+pub(super) fn given(answer: impl serde::Serialize) -> Response {
+    no_store(Json(answer).into_response())
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -142,8 +186,8 @@ fn answer(issued: Issued) -> TokenAnswer {
         token_type: "Bearer".into(),
         expires_in: issued.expires_in.as_secs(),
         scope: issued.scope,
-        refresh_token: None,
-        id_token: None,
+        refresh_token: issued.refresh_token,
+        id_token: issued.id_token,
     }
 }
 

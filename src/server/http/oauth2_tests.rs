@@ -100,8 +100,15 @@ async fn the_metadata_names_endpoints_that_answer() {
         let jwks = metadata["jwks_uri"].as_str().unwrap().strip_prefix(issuer).unwrap();
         let keys = app.get("", jwks).await.expect(200);
         assert_eq!(keys["keys"][0]["alg"], "ES256");
-        assert_eq!(metadata["grant_types_supported"], serde_json::json!(["client_credentials"]));
-        assert!(metadata.get("authorization_endpoint").is_none(), "nothing is promised that is not there");
+        for (name, answer) in [
+            ("token_endpoint", 400),
+            ("device_authorization_endpoint", 401),
+            ("revocation_endpoint", 401),
+            ("introspection_endpoint", 401),
+        ] {
+            let endpoint = metadata[name].as_str().unwrap().strip_prefix(issuer).unwrap();
+            assert_eq!(post(&app, endpoint, &[("content-type", FORM)], "").await.status, answer, "{name}");
+        }
     }
 }
 

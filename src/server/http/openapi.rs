@@ -80,8 +80,8 @@ fn tags() -> Value {
         { "name": "reference", "description": "Pharmacies, wards, cabinets, par levels, medications" },
         { "name": "catalog", "description": "Products of the medicine directories" },
         { "name": "imports", "description": "Reference data from files" },
-        { "name": "accounts", "description": "Users, clients, service accounts, the audit log" },
-        { "name": "oauth2", "description": "Tokens, keys, metadata" },
+        { "name": "accounts", "description": "Users, sessions, clients, service accounts, the audit log" },
+        { "name": "oauth2", "description": "Tokens, devices, keys, metadata" },
         { "name": "operations", "description": "Health, metrics, this document" },
     ])
 }
@@ -96,7 +96,12 @@ fn security_schemes() -> Value {
         },
         "oauth2": {
             "type": "oauth2",
-            "flows": { "clientCredentials": { "tokenUrl": "/oauth2/token", "scopes": scopes } },
+            "flows": {
+                "authorizationCode": {
+                    "authorizationUrl": "/oauth2/authorize", "tokenUrl": "/oauth2/token", "refreshUrl": "/oauth2/token", "scopes": scopes,
+                },
+                "clientCredentials": { "tokenUrl": "/oauth2/token", "scopes": scopes },
+            },
         },
     })
 }

@@ -95,7 +95,7 @@ impl TestApp {
         let dir = TempDir::new().unwrap();
         let store = Arc::new(SqliteStore::open(dir.path(), OpenMode::Serve).unwrap());
         let url: PublicUrl = "http://127.0.0.1:8080".parse().unwrap();
-        let auth = Auth::open(Arc::clone(&store) as _, &url).await.unwrap();
+        let auth = Auth::open(store.clone(), store.clone(), &url).await.unwrap();
         let ports = contract::Ports {
             pipeline: Arc::clone(&store) as _,
             tickets: Arc::clone(&store) as _,

@@ -120,7 +120,8 @@ async fn open(context: &Context, data_dir: &DataDir, create: bool) -> Result<Arc
     let dir = data_dir.resolve(context)?;
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, OpenMode::Beside { create })).await;
     let store = opened.expect("opening a store does not panic").map_err(open_failure)?;
-    Auth::beside(Arc::new(store)).await.map_err(start_failure)
+    let store = Arc::new(store);
+    Auth::beside(store.clone(), store).await.map_err(start_failure)
 }
 
 fn open_failure(error: OpenError) -> Failure {

@@ -2,6 +2,7 @@
 
 mod links;
 mod local;
+mod sessions;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -66,6 +67,7 @@ enum Command {
     },
     ResetLink(links::ResetLinks),
     Token(local::Token),
+    Sessions(sessions::Sessions),
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +124,7 @@ impl User {
             Command::Password { name, password_file } => password(context, &name.username, password_file).await,
             Command::ResetLink(links) => links.run(context).await,
             Command::Token(token) => token.run(context).await,
+            Command::Sessions(sessions) => sessions.run(context).await,
         }
     }
 }

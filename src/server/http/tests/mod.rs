@@ -9,6 +9,7 @@ mod pending;
 mod replies;
 mod retries;
 mod shapes;
+mod sign_in;
 mod workflow;
 
 use serde_json::{Value, json};
