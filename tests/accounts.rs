@@ -71,17 +71,22 @@ fn the_setup_link_takes_one_administrator() {
         })
     };
     let path = link.strip_prefix(&server.url).unwrap();
-    assert_eq!(server.call("", "GET", path).send().status, 200);
+    let shown = server.call("", "GET", path).send();
+    assert_eq!(shown.status, 200);
+    let cookie = shown.header("set-cookie").split(';').next().unwrap().to_owned();
+    let html = String::from_utf8(shown.bytes).unwrap();
+    let proof = html.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     let submit = |path: &str, username: &str, password: &str, repeat: &str| {
         let mut form = reqwest::Url::parse("form:").unwrap();
         form.query_pairs_mut().extend_pairs([
+            ("token", proof),
             ("username", username),
             ("name", "José da Silva"),
-            ("password", password),
+            ("new_password", password),
             ("repeat", repeat),
         ]);
         let body = form.query().unwrap().to_owned();
-        server.call("", "POST", path).body("application/x-www-form-urlencoded", body).send()
+        server.call("", "POST", path).header("cookie", &cookie).body("application/x-www-form-urlencoded", body).send()
     };
     let good = "correct horse battery";
     for (username, password, repeat) in [

@@ -26,6 +26,7 @@ mod oauth2;
 mod oauth2_tokens;
 mod openapi;
 mod operations;
+mod pages;
 mod peers;
 mod rate;
 mod reference;
@@ -35,8 +36,6 @@ mod routing;
 mod serve;
 mod service_accounts;
 mod sessions;
-mod setup;
-mod setup_page;
 mod site;
 mod stall;
 mod strict;
@@ -63,7 +62,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::serve::serve;
-use self::{error::ApiError, live::StreamTickets, metrics::Metrics};
+use self::{error::ApiError, live::StreamTickets, metrics::Metrics, pages::Pages};
 use super::{
     app::{
         catalog::Catalog,
@@ -118,6 +117,7 @@ struct Inner {
     metrics: Metrics,
     stream_tickets: StreamTickets,
     stream_places: Arc<Semaphore>,
+    pages: Pages,
 }
 
 impl AppState {
@@ -134,9 +134,9 @@ impl AppState {
             Arc::clone(&services.reference),
         );
         let feed = Feed::start(Arc::clone(&services.pipeline), Arc::clone(&desk.cache), services.shutdown.clone());
-        let (metrics, stream_tickets) = (Metrics::default(), StreamTickets::default());
+        let (metrics, stream_tickets, pages) = (Metrics::default(), StreamTickets::default(), Pages::default());
         let stream_places = Arc::new(Semaphore::new(services.limits.streams));
-        Self(Arc::new(Inner { services, desk, feed, imports, metrics, stream_tickets, stream_places }))
+        Self(Arc::new(Inner { services, desk, feed, imports, metrics, stream_tickets, stream_places, pages }))
     }
 
     /// The use cases around tickets.
@@ -163,6 +163,11 @@ impl AppState {
     fn stream_place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let full = |_| ApiError::Busy { client: false, retry_after: Duration::from_secs(5) };
         Arc::clone(&self.0.stream_places).try_acquire_owned().map_err(full)
+    }
+
+    /// What the pages keep.
+    fn pages(&self) -> &Pages {
+        &self.0.pages
     }
 
     /// Places, medications and par levels, with the rules of who may change them.
@@ -200,7 +205,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(oauth2::routes())
         .merge(oauth2_tokens::routes())
         .merge(sessions::routes())
-        .merge(setup::routes())
+        .merge(pages::routes())
         .merge(catalog::routes())
         .merge(commands::routes())
         .merge(events::routes())

@@ -1,4 +1,4 @@
-//! The token endpoint, the metadata and the first administrator's page, as a client or browser meets them.
+//! The token endpoint and the metadata, as a client meets them.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use axum::http::Request;
@@ -110,58 +110,4 @@ async fn the_metadata_names_endpoints_that_answer() {
             assert_eq!(post(&app, endpoint, &[("content-type", FORM)], "").await.status, answer, "{name}");
         }
     }
-}
-
-#[tokio::test]
-async fn a_setup_link_is_spent_where_an_administrator_exists() {
-    let app = TestApp::new().await;
-    let page = app.call("", "GET", "/setup/anything", &[("accept-language", "pt-BR")], Value::Null).await;
-    assert_eq!(page.status, 410);
-    assert!(page.header("content-type").starts_with("text/html"));
-    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
-    assert_eq!((page.header("cache-control"), page.header("referrer-policy")), ("no-store", "same-origin"));
-    assert!(String::from_utf8(page.bytes).unwrap().contains("não é mais válido"));
-    let form = "username=eve&name=Eve&password=correct+horse&repeat=correct+horse";
-    let cross = post(&app, "/setup/anything", &[("content-type", FORM), ("sec-fetch-site", "cross-site")], form).await;
-    assert_eq!(cross.status, 403);
-    let late = post(&app, "/setup/anything", &[("content-type", FORM)], form).await;
-    assert_eq!(late.status, 410);
-}
-
-#[tokio::test]
-async fn the_first_administrator_is_made_on_the_page() {
-    let app = TestApp::new().await;
-    // A hospital without an administrator: past the rule that keeps the last one.
-    let ada = app.state.auth.user("ada").await.unwrap();
-    let entry = crate::server::ports::AuditEntry {
-        at: ada.created_at,
-        kind: "user".into(),
-        action: "user_changed".into(),
-        actor: None,
-        subject: None,
-        detail: Value::Null,
-    };
-    let gone = crate::server::ports::User { disabled: true, ..ada };
-    app.state.identity.update_user(gone, 1, entry).await.unwrap();
-
-    let link = app.state.auth.setup_link().await.unwrap().unwrap();
-    let path = link.strip_prefix("http://127.0.0.1:8080").unwrap();
-    let page = app.call("", "GET", path, &[], Value::Null).await;
-    assert_eq!(page.status, 200);
-    let html = String::from_utf8(page.bytes).unwrap();
-    assert!(html.contains("<form method=post>") && !html.contains("<script"));
-
-    let browser = [("content-type", FORM), ("sec-fetch-site", "same-origin")];
-    let form = |password: &str, repeat: &str| format!("username=Root&name=R%26D&password={password}&repeat={repeat}");
-    for (form, told) in [(form("correct+horse", "other+horse"), "differ"), (form("short", "short"), "at least 8")] {
-        let again = post(&app, path, &browser, &form).await;
-        assert_eq!(again.status, 422);
-        let html = String::from_utf8(again.bytes).unwrap();
-        assert!(html.contains(told) && html.contains("R&amp;D") && !html.contains("horse"), "{html}");
-    }
-    let good = form("correct+horse", "correct+horse");
-    assert_eq!(post(&app, path, &browser, &good).await.status, 200);
-    assert_eq!(post(&app, path, &browser, &good).await.status, 410);
-    let here = std::net::IpAddr::from([127, 0, 0, 1]).into();
-    app.state.auth.authenticate_password("root", "correct horse", here).await.unwrap();
 }

@@ -1,0 +1,98 @@
+//! One's own account: where one is signed in, and the way to another password. Shows and changes nobody else's.
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::Response,
+};
+use jiff::tz::TimeZone;
+
+use super::{
+    Halt, Step,
+    browser::Visitor,
+    login::own,
+    next::{HOME, Next},
+    reply,
+    views::{AccountPage, SessionRow},
+    words::Words,
+};
+use crate::server::{
+    auth::{accounts::AccountError, sessions::WEB},
+    http::AppState,
+    ports::{Session, StoreResult, User},
+};
+
+/// Shows it.
+pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: Uri) -> Result<Response, Halt> {
+    let next = Next::to(HOME, None);
+    let (session, user) = visitor.settled(&next, Step::Done)?;
+    let page = AccountPage {
+        page: visitor.frame(&next),
+        title: visitor.w.account,
+        name: user.name.clone(),
+        done: done(visitor.w, uri.query()),
+        sessions: rows(&state, visitor.w, session, user).await?,
+    };
+    Ok(visitor.page(StatusCode::OK, &page, reply::HERE))
+}
+
+/// Ends one sign-in.
+pub(super) async fn end(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Halt> {
+    let typed = visitor.form(&headers, body).await?;
+    let (_, user) = visitor.settled(&Next::to(HOME, None), Step::Done)?;
+    if let Ok(sid) = typed.get("sid").parse() {
+        match state.auth.end_session(user, sid, &own(user)).await {
+            // It is over, which is what was wanted.
+            Ok(()) | Err(AccountError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(reply::see_other("/account?done=session"))
+}
+
+/// Ends all of them, this one too.
+pub(super) async fn end_all(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Halt> {
+    visitor.form(&headers, body).await?;
+    let (_, user) = visitor.settled(&Next::to(HOME, None), Step::Done)?;
+    state.auth.end_all_sessions(user, &own(user)).await?;
+    Ok(visitor.forget(reply::see_other("/login")))
+}
+
+/// What the form before did, by a word of ours in the address.
+fn done(w: &Words, query: Option<&str>) -> Option<&'static str> {
+    match query? {
+        "done=password" => Some(w.account_done_password),
+        "done=session" => Some(w.account_done_session),
+        _ => None,
+    }
+}
+
+async fn rows(state: &AppState, w: &Words, here: &Session, user: &User) -> StoreResult<Vec<SessionRow>> {
+    let clients = state.auth.clients().await?;
+    let zone = state.identity.setting("time_zone").await?;
+    let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC);
+    let app = |id: &str| {
+        let known = clients.iter().find(|client| client.client_id == id).map(|client| client.name.clone());
+        if id == WEB { w.browser.to_owned() } else { known.unwrap_or_else(|| id.to_owned()) }
+    };
+    let row = |session: Session| SessionRow {
+        app: app(&session.client_id),
+        last_used: w.moment(session.last_used_at, &zone),
+        since: w.moment(session.created_at, &zone),
+        here: session.sid == here.sid,
+        sid: session.sid,
+        device: session.device,
+    };
+    Ok(state.auth.sessions_of(user).await?.into_iter().map(row).collect())
+}

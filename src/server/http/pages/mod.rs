@@ -1,0 +1,129 @@
+//! The pages that people sign in with: plain HTML without a script, in English and Brazilian Portuguese. They show and ask; who may do what
+//! is decided in `auth`, and no page opens anything to a sign-in that lacks a step.
+
+mod account;
+mod browser;
+mod consent;
+mod device;
+mod login;
+mod next;
+mod password;
+mod reply;
+mod setup;
+mod views;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use aws_lc_rs::hmac;
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tokio::sync::OnceCell;
+use utoipa_axum::router::OpenApiRouter;
+
+pub(super) use self::reply::in_words;
+use self::{browser::Visitor, next::Next};
+use super::{AppState, error::ApiError};
+use crate::server::{
+    auth::{accounts::AccountError, secrets::Secret},
+    ports::{Session, StoreError, StoreResult, User},
+};
+
+/// Every page; they are for people and stand in no API document.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .route("/setup/{token}", get(setup::show).post(setup::submit))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/logout", post(login::sign_out))
+        .route(next::AUTHORIZE, get(consent::show).post(consent::submit))
+        .route(next::DEVICE, get(device::show).post(device::submit))
+        .route(next::HOME, get(account::show))
+        .route("/account/sessions/end", post(account::end))
+        .route("/account/sessions/end-all", post(account::end_all))
+        .route("/account/password", get(password::show).post(password::submit))
+        .route("/reset/{token}", get(password::show_reset).post(password::submit_reset))
+}
+
+/// What forms are signed with.
+type PageKey = hmac::Key;
+
+/// The setting that holds it: one key for all nodes and over restarts, so that a page which was open meanwhile still works.
+const PAGE_KEY: &str = "page_key";
+
+/// What the pages of one node keep.
+#[derive(Default)]
+pub(super) struct Pages(OnceCell<PageKey>);
+
+impl Pages {
+    async fn key(&self, state: &AppState) -> StoreResult<PageKey> {
+        let read = async || {
+            let text = state.identity.fix_setting(PAGE_KEY, Secret::random().reveal()).await?;
+            Ok(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))
+        };
+        self.0.get_or_try_init(read).await.cloned()
+    }
+}
+
+/// An answer that comes before the one that was asked for: a step that is missing, or a failure.
+pub(super) struct Halt(Box<Response>);
+
+impl From<Response> for Halt {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl From<ApiError> for Halt {
+    fn from(error: ApiError) -> Self {
+        error.into_response().into()
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<AccountError> for Halt {
+    fn from(error: AccountError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+/// A page that serves a step of signing in, and so must be open to whoever lacks that step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Changes the password.
+    Password,
+    /// None: everything else.
+    Done,
+}
+
+impl Visitor {
+    /// Who is signed in with all that this page asks for; `next` is where the missing steps lead back to.
+    ///
+    /// # Errors
+    /// The redirect to the step that is missing.
+    fn settled(&self, next: &Next, page: Step) -> Result<(&Session, &User), Halt> {
+        let Some((session, user)) = &self.signed_in else { return Err(reply::see_other(&next.after("/login")).into()) };
+        match missing(user, page) {
+            None => Ok((session, user)),
+            Some(step) => Err(reply::see_other(&next.after(step)).into()),
+        }
+    }
+}
+
+/// The page of the first step that somebody lacks who wants to open a page.
+fn missing(user: &User, page: Step) -> Option<&'static str> {
+    (user.must_change_password && page != Step::Password).then_some("/account/password")
+}
+
+/// The status of a form that is shown again.
+fn again(fault: Option<&views::Fault>) -> StatusCode {
+    if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }
+}
