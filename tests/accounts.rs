@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Server, eventually, medreq};
+use crate::common::{Server, Site, eventually, medreq};
 
 /// A12, by `medreq user add`: one canonical account, nothing without a password, nothing endless.
 #[test]
@@ -110,4 +110,55 @@ fn the_setup_link_takes_one_administrator() {
     assert_eq!(server.call("", "GET", path).send().status, 410);
     let me = server.get(&server.token("jos\u{e9}"), "/auth/v1/me");
     assert_eq!((&me["username"], &me["roles"]), (&json!("jos\u{e9}"), &json!(["admin"])));
+}
+
+/// Links, secrets and keys as hospital IT handles them: what is secret goes into files that nobody else reads.
+#[test]
+fn secrets_go_into_private_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new();
+    let (server, admin) = (&site.server, site.token("admin"));
+    let file = |name: &str| site.home.path().join(name).to_str().unwrap().to_owned();
+    let private = |path: &str| {
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::read_to_string(path).unwrap()
+    };
+
+    let links = file("links.csv");
+    let make = |names: &[&str]| {
+        let mut command = server.medreq(&admin);
+        command.args(["user", "reset-link"]).args(names).args(["--out", &links]).output().unwrap()
+    };
+    let refused = make(&["nobody"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(!std::path::Path::new(&links).exists(), "nothing is left in the way");
+    let made = make(&["ana", "davi"]);
+    assert!(made.status.success() && made.stdout.is_empty());
+    let lines: Vec<String> = private(&links).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[1].starts_with(&format!("ana,{}/reset/", server.url)), "{lines:?}");
+    assert_eq!(make(&["ana"]).status.code(), Some(1), "no file is overwritten");
+
+    let secret = file("portal.secret");
+    let add = ["client", "add", "portal", "--name", "Portal", "--confidential", "--redirect-uri", "https://p.test/cb"];
+    let added = server.json(&admin, &[&add[..], &["--secret-file", &secret]].concat());
+    assert!(added.get("client_secret").is_none() && added["confidential"] == true);
+    let first = private(&secret);
+    let again = file("portal.secret.2");
+    server.json(&admin, &["client", "rotate-secret", "portal", "--yes", "--secret-file", &again]);
+    assert_ne!(private(&again), first);
+    let set =
+        server.json(&admin, &["client", "set", "portal", "--scope", "openid,tickets:read", "--first-party", "true"]);
+    assert_eq!((&set["scopes"], &set["first_party"]), (&json!(["openid", "tickets:read"]), &json!(true)));
+    assert_eq!(server.json(&admin, &["client", "disable", "portal"])["disabled"], true);
+
+    let policy = server.json(&admin, &["policy", "set", "--second-factor", "admin"]);
+    assert_eq!(policy, server.json(&admin, &["policy", "show"]));
+    let keys = |args: &[&str]| server.json(&admin, args)["items"].as_array().unwrap().len();
+    let before = eventually("the RS256 key", || Some(keys(&["keys", "list"])).filter(|count| *count == 2));
+    assert_eq!(keys(&["keys", "rotate"]), before + 2);
+    server.get(&admin, "/auth/v1/me");
+    assert_eq!(keys(&["keys", "rotate", "--now", "--yes"]), 2);
+    assert_eq!(server.refused(&admin, &["whoami"])["code"], "invalid_token");
+    server.get(&site.token("admin"), "/auth/v1/me");
 }

@@ -110,6 +110,11 @@ impl World {
             self.server().call(&self.admin, "POST", "/auth/v1/service-accounts").json(&account).send().expect(201);
             put("id", &fresh);
         }
+        if template.starts_with("/auth/v1/clients/{id}") {
+            let app = json!({"client_id": fresh, "name": "App", "confidential": true});
+            self.server().call(&self.admin, "POST", "/auth/v1/clients").json(&app).send().expect(201);
+            put("id", &fresh);
+        }
         if template.ends_with("/par-levels/{medication}") {
             let level = json!({"min": "1", "max": "9"});
             let path = "/v1/cabinets/UTI-01/par-levels/HEPA-5000";

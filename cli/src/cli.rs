@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, backup, bench, cabinet, catalog, client, completions, config, login, logout, man, medication, pharmacy,
-        preflight, restore, routing, site, ticket, tui, up, user, ward, whoami,
+        audit, backup, bench, cabinet, catalog, client, completions, config, keys, login, logout, man, medication,
+        pharmacy, policy, preflight, restore, routing, site, ticket, tui, up, user, ward, whoami,
     },
     context::Context,
     failure::Failure,
@@ -86,6 +86,8 @@ enum Command {
     Routing(routing::Routing),
     User(user::User),
     Client(client::Client),
+    Keys(keys::Keys),
+    Policy(policy::Policy),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -120,6 +122,8 @@ impl Cli {
             Command::Cabinet(command) => command.run(&context).await,
             Command::User(command) => command.run(&context).await,
             Command::Client(command) => command.run(&context).await,
+            Command::Keys(command) => command.run(&context).await,
+            Command::Policy(command) => command.run(&context).await,
             Command::Audit(command) => command.run(&context).await,
             Command::Up(command) => command.run(&context).await,
             Command::Tui(command) => command.run(&context).await,

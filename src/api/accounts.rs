@@ -148,7 +148,7 @@ macro_rules! shows_no_secret {
         }
     )+};
 }
-shows_no_secret!(CreateUser, ResetPassword, ResetLink, ChangePassword, ServiceAccountSecret);
+shows_no_secret!(CreateUser, ResetPassword, ResetLink, ChangePassword, ClientSecret);
 
 /// Who the token belongs to, and what it may do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +189,10 @@ pub struct ClientView {
     pub name: String,
     /// True for a service account.
     pub service: bool,
+    /// It has a secret.
+    pub confidential: bool,
+    /// The hospital's own app: its users are not asked whether they want to give it what it asks for.
+    pub first_party: bool,
     /// Exact redirect URIs of an app.
     pub redirect_uris: Vec<String>,
     /// Scopes that it may ask for.
@@ -204,8 +208,8 @@ pub struct ClientView {
     pub created_at: Timestamp,
 }
 
-/// A public app to register.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An app to register.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateClient {
@@ -214,9 +218,41 @@ pub struct CreateClient {
     pub client_id: String,
     /// Name as people read it.
     pub name: String,
-    /// Exact redirect URIs: https, http on a loopback address, or the app's own scheme.
+    /// Exact redirect URIs: https, http on 127.0.0.1 or `[::1]` (on any port), or the app's own scheme.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
+    /// What it may ask for; left out, what apps usually need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(example = json!(["openid", "tickets:read", "tickets:write"])))]
+    pub scopes: Option<BTreeSet<String>>,
+    /// It runs on a server and keeps a secret, which the answer holds.
+    #[serde(default)]
+    pub confidential: bool,
+    /// The hospital's own app: its users are not asked whether they want to give it what it asks for.
+    #[serde(default)]
+    pub first_party: bool,
+}
+
+/// What to change about an app; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PatchClient {
+    /// Name as people read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Exact redirect URIs, in place of those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uris: Option<Vec<String>>,
+    /// What it may ask for, in place of what was; acts on its tokens within seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<BTreeSet<String>>,
+    /// The hospital's own app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_party: Option<bool>,
+    /// Locks it out and kills its tokens, or lets it in again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
 }
 
 /// A service account to create.
@@ -239,24 +275,82 @@ pub struct CreateServiceAccount {
     pub wards: Option<BTreeSet<WardCode>>,
 }
 
-/// What to change about a service account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What to change about a service account; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PatchServiceAccount {
+    /// Name as people read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it may do, in place of what was, at least one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<BTreeSet<String>>,
     /// Locks it out and kills its tokens, or lets it in again.
-    pub disabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
 }
 
-/// A service account with its secret, which is shown this once.
+/// A client with its secret, which is shown this once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(ToSchema))]
-pub struct ServiceAccountSecret {
-    /// The account.
+pub struct ClientSecret {
+    /// The client.
     #[serde(flatten)]
-    pub account: ClientView,
-    /// Its secret: keep it now, it cannot be read again.
-    pub client_secret: String,
+    pub client: ClientView,
+    /// Its secret: keep it now, it cannot be read again. Left out where a public app was registered, which has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+}
+
+/// A signing key, without its private part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+pub struct KeyView {
+    /// Key id, as in the published set.
+    pub kid: String,
+    /// `ES256` or `RS256`.
+    #[cfg_attr(feature = "server", schema(example = "ES256"))]
+    pub algorithm: String,
+    /// `next` (published, signs soon), `signing` or `retired` (verifies only).
+    #[cfg_attr(feature = "server", schema(example = "signing"))]
+    pub stage: String,
+    /// Created, and published from then on.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
+    pub created_at: Timestamp,
+    /// Signs from then on.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    #[serde(with = "millis")]
+    pub signs_from: Timestamp,
+    /// Signs until; `null` while no newer one is there.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    #[serde(with = "millis::option")]
+    pub retired_at: Option<Timestamp>,
+    /// Its last token has expired then, and it is deleted.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    #[serde(with = "millis::option")]
+    pub gone_at: Option<Timestamp>,
+}
+
+/// How to replace the signing keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RotateKeys {
+    /// The present keys are known to others: they are deleted at once, and every token that they signed is dead.
+    #[serde(default)]
+    pub compromised: bool,
+}
+
+/// What the hospital asks of a sign-in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SignInPolicy {
+    /// Who holds one of these roles signs in with a second factor, and sets one up at the next sign-in.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Role>))]
+    pub second_factor_required_for: BTreeSet<Role>,
 }
 
 /// A line of the audit log.

@@ -10,8 +10,9 @@ use super::{
 use crate::api::{
     List,
     accounts::{
-        AuditView, ChangePassword, ClientView, CreateClient, CreateServiceAccount, CreateUser, PatchServiceAccount,
-        PatchUser, ResetLink, ResetPassword, ServiceAccountSecret, SessionView, TokenAnswer, UserView, Whoami,
+        AuditView, ChangePassword, ClientSecret, ClientView, CreateClient, CreateServiceAccount, CreateUser, KeyView,
+        PatchClient, PatchServiceAccount, PatchUser, ResetLink, ResetPassword, RotateKeys, SessionView, SignInPolicy,
+        TokenAnswer, UserView, Whoami,
     },
     tickets::Nothing,
 };
@@ -136,26 +137,48 @@ impl Client {
         self.fetch(Call::get(self, CLIENTS).query(&page(limit, cursor))).await
     }
 
-    /// Registers a public app.
+    /// One client, app or service account.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn create_client(&self, client: &CreateClient) -> Result<ClientView, ClientError> {
+    pub async fn client(&self, client_id: &str) -> Result<ClientView, ClientError> {
+        self.fetch(Call::get(self, &["auth", "v1", "clients", client_id])).await
+    }
+
+    /// Registers an app; the answer holds the secret of a confidential one, this once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn create_client(&self, client: &CreateClient) -> Result<ClientSecret, ClientError> {
         self.fetch(Call::new(self, Method::POST, CLIENTS).json(client)).await
+    }
+
+    /// Changes an app.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn patch_client(&self, client_id: &str, patch: &PatchClient) -> Result<ClientView, ClientError> {
+        self.fetch(Call::new(self, Method::PATCH, &["auth", "v1", "clients", client_id]).json(patch)).await
+    }
+
+    /// Gives a confidential app another secret; the old one and its tokens are dead at once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn rotate_client_secret(&self, client_id: &str) -> Result<ClientSecret, ClientError> {
+        let path = ["auth", "v1", "clients", client_id, "secret"];
+        self.fetch(Call::new(self, Method::POST, &path).json(&Nothing {})).await
     }
 
     /// Creates a service account; the answer holds its secret, this once.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn create_service_account(
-        &self,
-        account: &CreateServiceAccount,
-    ) -> Result<ServiceAccountSecret, ClientError> {
+    pub async fn create_service_account(&self, account: &CreateServiceAccount) -> Result<ClientSecret, ClientError> {
         self.fetch(Call::new(self, Method::POST, SERVICE_ACCOUNTS).json(account)).await
     }
 
-    /// Locks a service account out, or lets it in again.
+    /// Changes a service account, locks it out or lets it in again.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -172,9 +195,41 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn rotate_secret(&self, client_id: &str) -> Result<ServiceAccountSecret, ClientError> {
+    pub async fn rotate_secret(&self, client_id: &str) -> Result<ClientSecret, ClientError> {
         let path = ["auth", "v1", "service-accounts", client_id, "secret"];
         self.fetch(Call::new(self, Method::POST, &path).json(&Nothing {})).await
+    }
+
+    /// The signing keys, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn keys(&self) -> Result<List<KeyView>, ClientError> {
+        self.fetch(Call::get(self, &["auth", "v1", "keys"])).await
+    }
+
+    /// Replaces the signing keys.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn rotate_keys(&self, how: &RotateKeys) -> Result<List<KeyView>, ClientError> {
+        self.fetch(Call::new(self, Method::POST, &["auth", "v1", "keys"]).json(how)).await
+    }
+
+    /// What the hospital asks of a sign-in.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn policy(&self) -> Result<SignInPolicy, ClientError> {
+        self.fetch(Call::get(self, &["auth", "v1", "policy"])).await
+    }
+
+    /// Says what the hospital asks of a sign-in.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn put_policy(&self, policy: &SignInPolicy) -> Result<SignInPolicy, ClientError> {
+        self.fetch(Call::new(self, Method::PUT, &["auth", "v1", "policy"]).json(policy)).await
     }
 
     /// One page of the audit log, newest first.

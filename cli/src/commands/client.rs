@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use medreq::{
-    api::accounts::{ClientView, CreateClient, CreateServiceAccount, PatchServiceAccount, ServiceAccountSecret},
+    api::accounts::{ClientSecret, ClientView, CreateClient, CreateServiceAccount, PatchClient, PatchServiceAccount},
     domain::code::WardCode,
 };
 
-use super::paging::{Paging, tell_more};
+use super::paging::Paging;
 use crate::{context::Context, failure::Failure, input::confirm, private::PrivateFile, table::Table};
 
 /// The apps and service accounts that may get tokens.
@@ -30,29 +30,35 @@ enum Command {
         #[arg(value_name = "CLIENT")]
         client: String,
     },
-    /// Register a public app, or make a service account with --service
+    /// Register an app, or make a service account with --service
     #[command(after_help = "\
-The secret of a service account is printed once and cannot be read again.
+The secret of a service account or confidential app is printed once and cannot be read again.
 
 Examples:
   medreq client add nurse-app --name 'Nurse app' --redirect-uri https://app.example.org/callback
+  medreq client add portal --name 'Staff portal' --confidential --redirect-uri https://portal.example.org/callback
   medreq client add his-bridge --service --name 'HIS bridge' --scope tickets:read,tickets:write,tickets:delegate --secret-file his.secret")]
     Add(Add),
-    /// Lock a service account out: its tokens are dead at once
+    /// Change name, redirect URIs or scopes
+    #[command(
+        after_help = "Example:\n  medreq client set nurse-app --redirect-uri https://app.example.org/callback --scope openid,tickets:read"
+    )]
+    Set(Set),
+    /// Lock an app or service account out: its tokens are dead at once
     #[command(after_help = "Example:\n  medreq client disable his-bridge")]
     Disable {
         /// Its client id
         #[arg(value_name = "CLIENT")]
         client: String,
     },
-    /// Let a service account in again
+    /// Let it in again
     #[command(after_help = "Example:\n  medreq client enable his-bridge")]
     Enable {
         /// Its client id
         #[arg(value_name = "CLIENT")]
         client: String,
     },
-    /// Give a service account another secret: the old one and its tokens are dead at once
+    /// Give a confidential app or service account another secret: the old one and its tokens are dead at once
     #[command(after_help = "Example:\n  medreq client rotate-secret his-bridge --secret-file his.secret --yes")]
     RotateSecret {
         /// Its client id
@@ -74,11 +80,17 @@ struct Add {
     /// Name as people read it
     #[arg(long, value_name = "TEXT")]
     name: String,
-    /// A service account: a program with a secret of its own
+    /// A service account: a program that acts for itself, with a secret of its own
     #[arg(long, requires = "scopes")]
     service: bool,
-    /// What a service account may do, by commas
-    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', requires = "service")]
+    /// An app on a server that keeps a secret
+    #[arg(long, conflicts_with = "service")]
+    confidential: bool,
+    /// The hospital's own app: its users are not asked whether they want to give it what it asks for
+    #[arg(long, conflicts_with = "service")]
+    first_party: bool,
+    /// What it may ask for, by commas [default for an app: what apps usually need]
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     scopes: Vec<String>,
     /// A ward that a service account reads by itself, by commas [default: all]
     #[arg(long = "ward", value_name = "CODE", value_delimiter = ',', requires = "service")]
@@ -88,6 +100,25 @@ struct Add {
     redirect_uris: Vec<String>,
     #[command(flatten)]
     secret: SecretTo,
+}
+
+#[derive(Debug, Args)]
+struct Set {
+    /// Its client id
+    #[arg(value_name = "CLIENT")]
+    client: String,
+    /// Name as people read it
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Where an app is sent back to, in place of those before; repeatable
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// What it may ask for, in place of what was, by commas
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// Whether it is the hospital's own app
+    #[arg(long, value_name = "BOOL")]
+    first_party: Option<bool>,
 }
 
 /// Where a secret goes.
@@ -104,65 +135,100 @@ impl Client {
             Command::List(paging) => list(context, &paging).await,
             Command::Show { client } => show(context, &client).await,
             Command::Add(add) => add.run(context).await,
+            Command::Set(set) => set.run(context).await,
             Command::Disable { client } => set_disabled(context, &client, true).await,
             Command::Enable { client } => set_disabled(context, &client, false).await,
             Command::RotateSecret { client, secret, yes } => {
                 confirm(&format!("The present secret of {client} stops working at once. Go on?"), yes)?;
                 let file = secret.open()?;
-                let answer = context.client()?.rotate_secret(&client).await?;
+                let api = context.client()?;
+                let answer = if api.client(&client).await?.service {
+                    api.rotate_secret(&client).await?
+                } else {
+                    api.rotate_client_secret(&client).await?
+                };
                 give(context, file, answer)
             }
         }
     }
 }
 
-async fn all(context: &Context, paging: &Paging) -> Result<medreq::api::List<ClientView>, Failure> {
+async fn list(context: &Context, paging: &Paging) -> Result<(), Failure> {
     let client = context.client()?;
     let page = |limit, cursor: Option<String>| {
         let client = &client;
         async move { client.clients(limit, cursor.as_deref()).await }
     };
-    Ok(paging.fetch(page).await?)
-}
-
-async fn list(context: &Context, paging: &Paging) -> Result<(), Failure> {
-    let clients = all(context, paging).await?;
-    context.output.show(&clients, |clients| table(&clients.items))?;
-    tell_more(&context.output, &clients);
-    Ok(())
+    paging.show(context.output, page, table).await
 }
 
 async fn show(context: &Context, id: &str) -> Result<(), Failure> {
-    let everything = Paging { limit: None, cursor: None, everything: true };
-    let found = all(context, &everything).await?.items.into_iter().find(|client| client.client_id == id);
-    let found = found.ok_or_else(|| Failure::Refused {
-        code: "not_found",
-        detail: format!("there is no client {id:?}; see `medreq client list`"),
-    })?;
-    context.output.show(&found, |client| table(std::slice::from_ref(client)))
+    let client = context.client()?.client(id).await?;
+    context.output.show(&client, |client| table(std::slice::from_ref(client)))
 }
 
 async fn set_disabled(context: &Context, id: &str, disabled: bool) -> Result<(), Failure> {
-    let client = context.client()?.patch_service_account(id, &PatchServiceAccount { disabled }).await?;
+    patch(context, id, PatchClient { disabled: Some(disabled), ..PatchClient::default() }).await
+}
+
+/// Changes an app or a service account, whichever has this id.
+async fn patch(context: &Context, id: &str, patch: PatchClient) -> Result<(), Failure> {
+    let api = context.client()?;
+    let client = if api.client(id).await?.service {
+        if patch.redirect_uris.is_some() || patch.first_party.is_some() {
+            return Err(Failure::usage("a service account has no redirect URIs and is nobody's app"));
+        }
+        let PatchClient { name, scopes, disabled, .. } = patch;
+        api.patch_service_account(id, &PatchServiceAccount { name, scopes, disabled }).await?
+    } else {
+        api.patch_client(id, &patch).await?
+    };
     context.output.show(&client, |client| table(std::slice::from_ref(client)))
+}
+
+impl Set {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let change = PatchClient {
+            name: self.name,
+            redirect_uris: (!self.redirect_uris.is_empty()).then_some(self.redirect_uris),
+            scopes: (!self.scopes.is_empty()).then(|| self.scopes.into_iter().collect()),
+            first_party: self.first_party,
+            disabled: None,
+        };
+        if change == PatchClient::default() {
+            return Err(Failure::usage("nothing to change; say --name, --redirect-uri, --scope or --first-party"));
+        }
+        patch(context, &self.client, change).await
+    }
 }
 
 impl Add {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
-        if !self.service {
-            let app = CreateClient { client_id: self.client, name: self.name, redirect_uris: self.redirect_uris };
-            let app = client.create_client(&app).await?;
-            return context.output.show(&app, |app| table(std::slice::from_ref(app)));
+        let scopes = self.scopes.into_iter().collect();
+        if !self.service && !self.confidential && self.secret.secret_file.is_some() {
+            return Err(Failure::usage("a public app has no secret; say --confidential, or leave --secret-file out"));
         }
         let file = self.secret.open()?;
-        let account = CreateServiceAccount {
-            client_id: Some(self.client),
-            name: self.name,
-            scopes: self.scopes.into_iter().collect(),
-            wards: (!self.wards.is_empty()).then(|| self.wards.into_iter().collect()),
+        let answer = if self.service {
+            let account = CreateServiceAccount {
+                client_id: Some(self.client),
+                name: self.name,
+                scopes,
+                wards: (!self.wards.is_empty()).then(|| self.wards.into_iter().collect()),
+            };
+            client.create_service_account(&account).await?
+        } else {
+            let app = CreateClient {
+                client_id: self.client,
+                name: self.name,
+                redirect_uris: self.redirect_uris,
+                scopes: (!scopes.is_empty()).then_some(scopes),
+                confidential: self.confidential,
+                first_party: self.first_party,
+            };
+            client.create_client(&app).await?
         };
-        let answer = client.create_service_account(&account).await?;
         give(context, file, answer)
     }
 }
@@ -174,19 +240,23 @@ impl SecretTo {
     }
 }
 
-fn give(context: &Context, file: Option<PrivateFile>, answer: ServiceAccountSecret) -> Result<(), Failure> {
-    let Some(mut file) = file else {
-        return context.output.show(&answer, |answer| {
+/// Shows a client; its secret goes to the file where there is one.
+fn give(context: &Context, file: Option<PrivateFile>, answer: ClientSecret) -> Result<(), Failure> {
+    match (file, &answer.client_secret) {
+        (Some(mut file), Some(secret)) => {
+            file.line(secret)?;
+            context.output.show(&answer.client, |client| table(std::slice::from_ref(client)))?;
+            context.output.hint(&format!("the secret is in {}", file.path().display()));
+            Ok(())
+        }
+        (_, None) => context.output.show(&answer.client, |client| table(std::slice::from_ref(client))),
+        (None, Some(secret)) => context.output.show(&answer, |answer| {
             format!(
-                "client_id      {}\nclient_secret  {}\nKeep the secret now: it cannot be read again.",
-                answer.account.client_id, answer.client_secret
+                "client_id      {}\nclient_secret  {secret}\nKeep the secret now: it cannot be read again.",
+                answer.client.client_id
             )
-        });
-    };
-    file.line(&answer.client_secret)?;
-    context.output.show(&answer.account, |client| table(std::slice::from_ref(client)))?;
-    context.output.hint(&format!("the secret is in {}", file.path().display()));
-    Ok(())
+        }),
+    }
 }
 
 fn table(clients: &[ClientView]) -> String {
@@ -199,7 +269,12 @@ fn table(clients: &[ClientView]) -> String {
         table.row([
             client.client_id.clone(),
             client.name.clone(),
-            if client.service { "service" } else { "app" }.to_owned(),
+            match (client.service, client.confidential) {
+                (true, _) => "service",
+                (false, true) => "confidential app",
+                (false, false) => "public app",
+            }
+            .to_owned(),
             client.scopes.iter().cloned().collect::<Vec<_>>().join(" "),
             wards,
             if client.disabled { "disabled" } else { "enabled" }.to_owned(),

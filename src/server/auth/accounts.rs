@@ -87,6 +87,12 @@ pub enum AccountError {
     /// A one-time link that is unknown, used or too old.
     #[error("the link is not valid any more; get a new one")]
     LinkSpent,
+    /// Comes with medreq.
+    #[error("this client comes with medreq and cannot be changed")]
+    BuiltIn,
+    /// A public app has no secret.
+    #[error("this app is public and has no secret; register a confidential one")]
+    PublicClient,
     /// Not for somebody who is locked out.
     #[error("the user is disabled; enable them first")]
     Disabled,

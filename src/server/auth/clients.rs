@@ -1,8 +1,9 @@
-//! OAuth2 clients: service accounts, whose secret is shown once, and public apps. No secret is stored or audited, only its hash.
+//! OAuth2 clients: service accounts and confidential apps, whose secret is shown once, and public apps. No secret is stored or audited, only its hash.
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -29,7 +30,7 @@ pub const CONSOLE: &str = "medreq-console";
 /// Where a program on one's own machine waits for its code, on whatever port it finds free.
 const LOOPBACK: [&str; 2] = ["http://127.0.0.1/callback", "http://[::1]/callback"];
 
-/// What a public app may ask for; what its user gets is bounded by the user's roles.
+/// What an app may ask for unless said otherwise; what its user gets is bounded by the user's roles.
 const APP_SCOPES: &[Scope] = &[
     Scope::OpenId,
     Scope::Profile,
@@ -54,8 +55,8 @@ pub struct NewServiceAccount {
     pub wards: Option<BTreeSet<WardCode>>,
 }
 
-/// A public app to register.
-#[derive(Debug, Clone)]
+/// An app to register.
+#[derive(Debug, Clone, Default)]
 pub struct NewApp {
     /// Its `client_id`.
     pub client_id: String,
@@ -63,6 +64,42 @@ pub struct NewApp {
     pub name: String,
     /// Exact redirect URIs.
     pub redirect_uris: Vec<String>,
+    /// What it may ask for; `None` is what apps usually need.
+    pub scopes: Option<BTreeSet<Scope>>,
+    /// It runs on a server and keeps a secret.
+    pub confidential: bool,
+    /// The hospital's own: its users are not asked whether they want to give it what it asks for.
+    pub first_party: bool,
+}
+
+/// What to change about a client; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct ClientPatch {
+    /// Name as people read it.
+    pub name: Option<String>,
+    /// Exact redirect URIs of an app.
+    pub redirect_uris: Option<Vec<String>>,
+    /// What it may ask for; acts on its tokens within seconds.
+    pub scopes: Option<BTreeSet<Scope>>,
+    /// As in [`NewApp`].
+    pub first_party: Option<bool>,
+    /// Disabling kills everything issued to it.
+    pub disabled: Option<bool>,
+}
+
+/// What sort of client is meant: none of one sort is found among the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Acts for whoever signed in.
+    App,
+    /// Acts for itself.
+    Service,
+}
+
+/// True for those that come with medreq: they change with medreq only.
+#[must_use]
+pub fn is_builtin(client_id: &str) -> bool {
+    [CLI, CONSOLE].contains(&client_id)
 }
 
 /// Registers the clients that come with medreq, where they are not there yet.
@@ -95,6 +132,8 @@ fn public_client(client_id: String, name: String, redirect_uris: Vec<String>) ->
         scopes: APP_SCOPES.iter().map(ToString::to_string).collect(),
         wards: None,
         disabled: false,
+        first_party: false,
+        valid_from: Timestamp::UNIX_EPOCH,
         generation: 1,
         created_at: super::now(),
     }
@@ -109,16 +148,14 @@ impl Auth {
         self.store.clients().await
     }
 
-    /// One service account.
+    /// One client.
     ///
     /// # Errors
     /// [`AccountError::NotFound`], or the store's.
-    pub async fn service_account(&self, client_id: &str) -> Result<Client, AccountError> {
-        let client = self.store.client(client_id).await?.filter(|client| client.service);
-        client.ok_or_else(|| AccountError::NotFound {
-            what: "service account",
-            name: client_id.chars().take(64).collect(),
-        })
+    pub async fn client(&self, client_id: &str, sort: Sort) -> Result<Client, AccountError> {
+        let what = if sort == Sort::App { "client" } else { "service account" };
+        let client = self.store.client(client_id).await?.filter(|client| client.service == (sort == Sort::Service));
+        client.ok_or_else(|| AccountError::NotFound { what, name: client_id.chars().take(64).collect() })
     }
 
     /// Creates a service account; its secret is given here and never again.
@@ -131,15 +168,7 @@ impl Auth {
         by: &Editor,
     ) -> Result<(Client, Secret), AccountError> {
         administers_clients(by)?;
-        if let Some(scope) = new.scopes.iter().find(|scope| !SERVICE_SCOPES.contains(scope)) {
-            return Err(AccountError::invalid(
-                "scopes",
-                format_args!("a service account cannot hold the scope {scope}"),
-            ));
-        }
-        if new.scopes.is_empty() {
-            return Err(AccountError::invalid("scopes", "a service account needs at least one scope"));
-        }
+        let scopes = checked_scopes(&new.scopes, Sort::Service)?;
         let client_id = match new.client_id {
             Some(id) => checked_client_id(id)?,
             None => format!("svc-{}", Uuid::new_v4().simple()),
@@ -148,87 +177,131 @@ impl Auth {
         let mut client = public_client(client_id, checked_name(&new.name)?, Vec::new());
         client.service = true;
         client.secret_hash = Some(secret.hash_text());
-        client.scopes = new.scopes.iter().map(ToString::to_string).collect();
+        client.scopes = scopes;
         client.wards = new.wards;
         self.insert(&client, by).await?;
         Ok((client, secret))
     }
 
-    /// Registers a public app.
+    /// Registers an app; the secret of a confidential one is given here and never again.
     ///
     /// # Errors
     /// [`AccountError`] says what does not fit.
-    pub async fn create_app(&self, new: NewApp, by: &Editor) -> Result<Client, AccountError> {
+    pub async fn create_app(&self, new: NewApp, by: &Editor) -> Result<(Client, Option<Secret>), AccountError> {
         administers_clients(by)?;
-        if new.redirect_uris.len() > 20 {
-            return Err(AccountError::invalid("redirect_uris", "an app has at most 20 redirect URIs"));
+        let redirect_uris = checked_redirect_uris(new.redirect_uris)?;
+        let mut client = public_client(checked_client_id(new.client_id)?, checked_name(&new.name)?, redirect_uris);
+        if let Some(scopes) = &new.scopes {
+            client.scopes = checked_scopes(scopes, Sort::App)?;
         }
-        if let Some(bad) = new.redirect_uris.iter().find(|uri| !is_redirect_uri(uri)) {
-            let shown: String = bad.chars().take(200).collect();
-            return Err(AccountError::invalid(
-                "redirect_uris",
-                format_args!(
-                    "{shown:?} is not https, http on a loopback address, or an app's own scheme such as org.example.app:/callback"
-                ),
-            ));
-        }
-        let client = public_client(checked_client_id(new.client_id)?, checked_name(&new.name)?, new.redirect_uris);
+        client.first_party = new.first_party;
+        let secret = new.confidential.then(Secret::random);
+        client.secret_hash = secret.as_ref().map(Secret::hash_text);
         self.insert(&client, by).await?;
-        Ok(client)
-    }
-
-    /// Disables or enables a service account; disabling kills its tokens.
-    ///
-    /// # Errors
-    /// [`AccountError`].
-    pub async fn set_service_account_disabled(
-        &self,
-        client_id: &str,
-        disabled: bool,
-        by: &Editor,
-    ) -> Result<Client, AccountError> {
-        let action = if disabled { "client_disabled" } else { "client_enabled" };
-        self.change(client_id, action, by, |client| client.disabled = disabled).await
-    }
-
-    /// Gives a service account another secret; the old one and all tokens are dead at once.
-    ///
-    /// # Errors
-    /// [`AccountError`].
-    pub async fn rotate_secret(&self, client_id: &str, by: &Editor) -> Result<(Client, Secret), AccountError> {
-        let secret = Secret::random();
-        let hash = secret.hash_text();
-        let client =
-            self.change(client_id, "client_secret_rotated", by, |client| client.secret_hash = Some(hash)).await?;
         Ok((client, secret))
     }
 
-    async fn insert(&self, client: &Client, by: &Editor) -> Result<(), AccountError> {
-        let detail = json!({ "service": client.service, "scopes": client.scopes, "wards": client.wards, "redirect_uris": client.redirect_uris });
-        let entry = by.audit("client", "client_created", &client.client_id, detail);
-        self.store.insert_client(client.clone(), entry).await?;
-        self.refresh().await;
-        Ok(())
-    }
-
-    async fn change(
+    /// Changes a client. Disabling kills its tokens, which stay dead when it is enabled again.
+    ///
+    /// # Errors
+    /// [`AccountError`] says what does not fit; nothing was written then.
+    pub async fn patch_client(
         &self,
         client_id: &str,
+        sort: Sort,
+        patch: ClientPatch,
+        by: &Editor,
+    ) -> Result<Client, AccountError> {
+        let _one_at_a_time = self.changes.lock().await;
+        let was = self.changeable(client_id, sort, by).await?;
+        let client = patched(&was, sort, patch)?;
+        let action = match (was.disabled, client.disabled) {
+            (false, true) => "client_disabled",
+            (true, false) => "client_enabled",
+            _ => "client_changed",
+        };
+        if client == was { Ok(was) } else { self.replace(was.generation, client, action, by).await }
+    }
+
+    /// Gives a client another secret; the old one and all tokens are dead at once.
+    ///
+    /// # Errors
+    /// [`AccountError`]; a public app has no secret.
+    pub async fn rotate_secret(
+        &self,
+        client_id: &str,
+        sort: Sort,
+        by: &Editor,
+    ) -> Result<(Client, Secret), AccountError> {
+        let _one_at_a_time = self.changes.lock().await;
+        let mut client = self.changeable(client_id, sort, by).await?;
+        if client.secret_hash.is_none() {
+            return Err(AccountError::PublicClient);
+        }
+        let (secret, generation_was) = (Secret::random(), client.generation);
+        client.secret_hash = Some(secret.hash_text());
+        end_issued(&mut client);
+        Ok((self.replace(generation_was, client, "client_secret_rotated", by).await?, secret))
+    }
+
+    async fn changeable(&self, client_id: &str, sort: Sort, by: &Editor) -> Result<Client, AccountError> {
+        administers_clients(by)?;
+        let client = self.client(client_id, sort).await?;
+        if is_builtin(client_id) { Err(AccountError::BuiltIn) } else { Ok(client) }
+    }
+
+    async fn replace(
+        &self,
+        generation_was: u64,
+        client: Client,
         action: &str,
         by: &Editor,
-        change: impl FnOnce(&mut Client) + Send,
     ) -> Result<Client, AccountError> {
-        administers_clients(by)?;
-        let _one_at_a_time = self.changes.lock().await;
-        let mut client = self.service_account(client_id).await?;
-        let generation_was = client.generation;
-        change(&mut client);
-        client.generation += 1;
-        let entry = by.audit("client", action, client_id, json!({}));
+        let entry = by.audit("client", action, &client.client_id, particulars(&client));
         self.store.update_client(client.clone(), generation_was, entry).await?;
         self.refresh().await;
         Ok(client)
     }
+
+    async fn insert(&self, client: &Client, by: &Editor) -> Result<(), AccountError> {
+        let entry = by.audit("client", "client_created", &client.client_id, particulars(client));
+        self.store.insert_client(client.clone(), entry).await?;
+        self.refresh().await;
+        Ok(())
+    }
+}
+
+/// What the audit tells of a client; never its secret.
+fn particulars(client: &Client) -> Value {
+    json!({
+        "name": client.name, "service": client.service, "confidential": client.secret_hash.is_some(), "scopes": client.scopes,
+        "wards": client.wards, "redirect_uris": client.redirect_uris, "first_party": client.first_party,
+    })
+}
+
+fn patched(was: &Client, sort: Sort, patch: ClientPatch) -> Result<Client, AccountError> {
+    let mut client = was.clone();
+    if let Some(name) = patch.name {
+        client.name = checked_name(&name)?;
+    }
+    if let Some(uris) = patch.redirect_uris {
+        client.redirect_uris = checked_redirect_uris(uris)?;
+    }
+    if let Some(scopes) = patch.scopes {
+        client.scopes = checked_scopes(&scopes, sort)?;
+    }
+    client.first_party = patch.first_party.unwrap_or(client.first_party);
+    client.disabled = patch.disabled.unwrap_or(client.disabled);
+    if client.disabled && !was.disabled {
+        end_issued(&mut client);
+    }
+    Ok(client)
+}
+
+/// Kills what was issued to a client: by the generation of a service account, by the time of issue where users signed in to an app.
+fn end_issued(client: &mut Client) {
+    client.generation += 1;
+    client.valid_from = super::now();
 }
 
 fn administers_clients(by: &Editor) -> Result<(), AccountError> {
@@ -247,24 +320,60 @@ fn checked_client_id(id: String) -> Result<String, AccountError> {
     }
 }
 
+fn checked_scopes(scopes: &BTreeSet<Scope>, sort: Sort) -> Result<BTreeSet<String>, AccountError> {
+    let may = |scope: &Scope| match sort {
+        Sort::App => *scope != Scope::TicketsDelegate,
+        Sort::Service => SERVICE_SCOPES.contains(scope),
+    };
+    let whose = if sort == Sort::App { "an app" } else { "a service account" };
+    match scopes.iter().find(|scope| !may(scope)) {
+        Some(scope) => Err(AccountError::invalid("scopes", format_args!("{whose} cannot hold the scope {scope}"))),
+        None if scopes.is_empty() => {
+            Err(AccountError::invalid("scopes", format_args!("{whose} needs at least one scope")))
+        }
+        None => Ok(scopes.iter().map(ToString::to_string).collect()),
+    }
+}
+
+fn checked_redirect_uris(uris: Vec<String>) -> Result<Vec<String>, AccountError> {
+    if uris.len() > 20 {
+        return Err(AccountError::invalid("redirect_uris", "an app has at most 20 redirect URIs"));
+    }
+    match uris.iter().find(|uri| !is_redirect_uri(uri)) {
+        None => Ok(uris),
+        Some(bad) => {
+            let shown: String = bad.chars().take(200).collect();
+            Err(AccountError::invalid(
+                "redirect_uris",
+                format_args!(
+                    "{shown:?} is not https, http on 127.0.0.1 or [::1], or an app's own scheme such as org.example.app:/callback"
+                ),
+            ))
+        }
+    }
+}
+
 fn checked_name(name: &str) -> Result<String, AccountError> {
     clean(name, super::users::NAME_MAX).map_err(|why| AccountError::invalid("name", why))
 }
 
-/// Exact URIs that cannot be mistaken for another place: no fragment, no user part, no dots or backslashes to be folded away.
+/// Exact URIs that cannot be mistaken for another place (RFC 8252 §7, RFC 9700 §4.1): no fragment, no user part, no wildcard, no dots or
+/// backslashes to be folded away; http on a loopback address only, since `localhost` may be looked up elsewhere.
 fn is_redirect_uri(uri: &str) -> bool {
     let printable = uri.len() <= 500 && uri.bytes().all(|b| b.is_ascii_graphic());
-    let tricky = uri.contains(['#', '@', '\\', '*', '<', '>', '"', ';']) || uri.contains("..");
-    if !printable || tricky {
+    let folded = ["..", "%2e", "%2f", "%5c"].iter().any(|part| uri.to_ascii_lowercase().contains(part));
+    if !printable || folded || uri.contains(['#', '@', '\\', '*', '<', '>', '"', ';']) {
         return false;
     }
     match uri.split_once("://") {
-        Some(("http" | "https", rest)) => {
+        Some((scheme @ ("http" | "https"), rest)) => {
             let origin_end = uri.len() - rest.len() + rest.find(['/', '?']).unwrap_or(rest.len());
-            uri[..origin_end].parse::<PublicUrl>().is_ok()
+            let named = scheme == "http" && rest.starts_with("localhost");
+            !named && uri[..origin_end].parse::<PublicUrl>().is_ok()
         }
         _ => uri.split_once(':').is_some_and(|(scheme, path)| {
-            scheme.contains('.')
+            scheme.starts_with(|c: char| c.is_ascii_lowercase())
+                && scheme.contains('.')
                 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
                 && path.starts_with('/')
         }),
@@ -290,6 +399,11 @@ mod tests {
             "",
             "https://a@b@c/cb",
             "http://localhost.evil.test/cb",
+            "http://localhost/cb",
+            "http://127.0.0.1.evil.test/cb",
+            "https://h/a/%2E%2e/b",
+            "https://h/*",
+            "1.example:/cb",
             "https://h/a/..;/b",
             "javascript:/x",
             "https://h/#f",

@@ -137,9 +137,19 @@ impl IdentityStore for FakeStore {
         Ok(self.up()?.keys.clone())
     }
 
-    async fn insert_signing_key(&self, key: SigningKey, audit: AuditEntry) -> StoreResult<()> {
+    async fn insert_signing_key(&self, key: SigningKey, dropped: Vec<String>, audit: AuditEntry) -> StoreResult<()> {
         let mut state = self.up()?;
+        state.keys.retain(|old| !dropped.contains(&old.kid));
+        let before = state.keys.iter_mut().filter(|old| old.algorithm == key.algorithm && old.retired_at.is_none());
+        before.for_each(|old| old.retired_at = Some(key.signs_from));
         state.keys.push(key);
+        state.audit.push(audit);
+        Ok(())
+    }
+
+    async fn delete_signing_keys(&self, kids: Vec<String>, audit: AuditEntry) -> StoreResult<()> {
+        let mut state = self.up()?;
+        state.keys.retain(|key| !kids.contains(&key.kid));
         state.audit.push(audit);
         Ok(())
     }
@@ -210,6 +220,13 @@ impl IdentityStore for FakeStore {
 
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String> {
         Ok(self.up()?.settings.entry(name.to_owned()).or_insert_with(|| value.to_owned()).clone())
+    }
+
+    async fn set_setting(&self, name: &str, value: &str, audit: AuditEntry) -> StoreResult<()> {
+        let mut state = self.up()?;
+        state.settings.insert(name.to_owned(), value.to_owned());
+        state.audit.push(audit);
+        Ok(())
     }
 
     async fn setting(&self, name: &str) -> StoreResult<Option<String>> {

@@ -21,6 +21,7 @@ pub mod issuer;
 pub mod keys;
 mod lives;
 pub mod passwords;
+pub mod policy;
 mod redirect;
 mod refresh;
 pub mod resets;
@@ -198,8 +199,8 @@ const KEYS_AGAIN: Duration = Duration::from_secs(1);
 /// Sessions, codes and tokens that are long over are forgotten so often.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
-/// A key that another node retired stops to sign here within this time.
-const KEYS_AGAIN_AT_LATEST: Duration = Duration::from_secs(60);
+/// A key that another node dropped is believed here no longer than this.
+const KEYS_AGAIN_AT_LATEST: Duration = Duration::from_secs(5);
 
 impl Auth {
     /// Opens it over a store: fixes the issuer at the first start, makes the first key and the built-in clients.
@@ -252,13 +253,10 @@ impl Auth {
         }))
     }
 
-    /// Keeps the snapshot fresh, and makes the RS256 key at the first start, until told to stop.
+    /// Keeps the snapshot fresh and the keys in order until told to stop.
     pub fn spawn_refresh(self: &Arc<Self>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
         let auth = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = auth.keys.offer_rs256(auth.store.as_ref()).await {
-                tracing::warn!(%error, "the RS256 key could not be made; ES256 is offered alone");
-            }
             let mut ticks = tokio::time::interval(snapshot::REFRESH_EVERY);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut keys = tokio::time::interval(KEYS_AGAIN_AT_LATEST);
@@ -266,7 +264,7 @@ impl Auth {
             while !*stop.borrow() {
                 tokio::select! {
                     _ = ticks.tick() => auth.refresh().await,
-                    _ = keys.tick() => auth.reload_keys(Timestamp::now()).await,
+                    _ = keys.tick() => auth.tend_keys().await,
                     _ = old.tick() => auth.forget_ended().await,
                     changed = stop.changed() => if changed.is_err() { break },
                 }
@@ -320,7 +318,13 @@ impl Auth {
     ) -> Result<Principal, AuthError> {
         let claims = self.verify(token, now).await?;
         let authority = self.living_subject(&claims).await?;
-        let may = scopes_now(&authority);
+        let mut may = scopes_now(&authority);
+        if let Some(app) = self.snapshot.app(&claims.client_id) {
+            if app.disabled || claims.iat <= app.valid_from.as_second() {
+                return Err(AuthError::InvalidToken);
+            }
+            may.retain(|scope| app.scopes.contains(scope));
+        }
         let scopes: BTreeSet<Scope> = scopes::parse_claim(&claims.scope).intersection(&may).copied().collect();
         let service = authority.scopes.is_some();
         let own = Principal {
@@ -353,9 +357,22 @@ impl Auth {
         let mut reloaded = self.keys_reloaded.lock().await;
         if reloaded.elapsed() >= KEYS_AGAIN {
             *reloaded = Instant::now();
-            if let Err(error) = self.keys.reload(self.store.as_ref(), now).await {
-                tracing::warn!(%error, "the signing keys could not be read");
-            }
+            self.read_keys_again(now).await;
+        }
+    }
+
+    async fn read_keys_again(&self, now: Timestamp) {
+        match self.keys.reload(self.store.as_ref(), now).await {
+            Ok(true) => self.verified.forget(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the signing keys could not be read"),
+        }
+    }
+
+    async fn tend_keys(&self) {
+        self.reload_keys(Timestamp::now()).await;
+        if let Err(error) = self.keys.tend(self.store.as_ref(), now()).await {
+            tracing::warn!(%error, "the signing keys could not be replaced; those in force stay");
         }
     }
 
@@ -417,6 +434,8 @@ fn actor_of(authority: &Authority, client_id: &str, delegated: bool) -> Result<A
     })
 }
 
+#[cfg(test)]
+mod clients_tests;
 #[cfg(test)]
 mod resets_tests;
 #[cfg(test)]

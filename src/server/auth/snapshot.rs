@@ -1,7 +1,7 @@
 //! The authority snapshot: what the store said of every subject a moment ago. The store is the truth; a token or a cache never is.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -9,9 +9,10 @@ use std::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::scopes::{self, Scope};
 use crate::{
     domain::{actor::UserId, code::Username},
-    server::ports::{Authority, IdentityStore, SessionStore, StoreResult},
+    server::ports::{Authority, Client, IdentityStore, SessionStore, StoreResult},
 };
 
 /// How often the snapshot is read again; it may be at most 5 seconds old.
@@ -22,6 +23,15 @@ struct Subjects {
     by_id: HashMap<UserId, Arc<Authority>>,
     users_by_name: HashMap<String, UserId>,
     ended: HashSet<Uuid>,
+    apps: HashMap<String, Arc<App>>,
+}
+
+/// What a client lets its users' tokens do.
+pub(super) struct App {
+    pub(super) disabled: bool,
+    /// Tokens issued in an earlier second are dead, and those of the same one.
+    pub(super) valid_from: Timestamp,
+    pub(super) scopes: BTreeSet<Scope>,
 }
 
 /// The snapshot of this node.
@@ -68,6 +78,11 @@ impl Snapshot {
         self.subjects().ended.contains(&sid)
     }
 
+    /// An app by `client_id`; `None` where it is newer than the snapshot.
+    pub(super) fn app(&self, client_id: &str) -> Option<Arc<App>> {
+        self.subjects().apps.get(client_id).cloned()
+    }
+
     fn subjects(&self) -> Arc<Subjects> {
         Arc::clone(&self.subjects.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -85,6 +100,11 @@ async fn read(store: &dyn IdentityStore, sessions: &dyn SessionStore) -> StoreRe
             subjects.users_by_name.insert(authority.username.clone(), authority.id);
         }
         subjects.by_id.insert(authority.id, Arc::new(authority));
+    }
+    for client in store.clients().await?.into_iter().filter(|client| !client.service) {
+        let Client { client_id, disabled, valid_from, .. } = client;
+        let scopes = scopes::from_record(&client.scopes);
+        subjects.apps.insert(client_id, Arc::new(App { disabled, valid_from, scopes }));
     }
     Ok(subjects)
 }

@@ -9,7 +9,7 @@ use super::{
     Auth, AuthError, Scope,
     accounts::{AccountError, Editor},
     bootstrap::FirstAdmin,
-    clients::NewServiceAccount,
+    clients::{NewServiceAccount, Sort},
     grants::TokenRequest,
     imports::{KnownPlaces, UserRow},
     throttle::Source,
@@ -89,7 +89,7 @@ async fn a_service_account_lives_through_rotation() {
         wards: None,
     };
     let (client, first) = auth.create_service_account(new, &Editor::on_server()).await.unwrap();
-    let (_, second) = auth.rotate_secret(&client.client_id, &Editor::on_server()).await.unwrap();
+    let (_, second) = auth.rotate_secret(&client.client_id, Sort::Service, &Editor::on_server()).await.unwrap();
     let ask =
         |secret: &str| format!("grant_type=client_credentials&client_id={}&client_secret={secret}", client.client_id);
     let (old, new) = (ask(first.reveal()), ask(second.reveal()));

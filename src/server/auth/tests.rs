@@ -9,10 +9,11 @@ use jiff::SignedDuration;
 use super::{
     accounts::{AccountError, Editor},
     bootstrap::FirstAdmin,
-    clients::{NewApp, NewServiceAccount},
+    clients::{ClientPatch, NewApp, NewServiceAccount, Sort},
     fake::FakeStore,
     grants::{TokenError, TokenRequest, UserTokenError},
     imports::{KnownPlaces, UserRow},
+    keys::Rotation,
     secrets::Secret,
     signin::SignInError,
     throttle::Source,
@@ -193,11 +194,27 @@ async fn the_issuer_stays_when_the_url_changes() {
 #[tokio::test]
 async fn both_keys_are_published_and_made_once() {
     let site = site().await;
-    site.auth.keys.offer_rs256(site.store.as_ref()).await.unwrap();
-    site.auth.keys.offer_rs256(site.store.as_ref()).await.unwrap();
+    for _ in 0..2 {
+        site.auth.keys.tend(site.store.as_ref(), Timestamp::now()).await.unwrap();
+    }
     let jwks = site.auth.jwks();
     let algorithms: Vec<_> = jwks["keys"].as_array().unwrap().iter().map(|key| key["alg"].clone()).collect();
     assert_eq!(algorithms, ["ES256", "RS256"]);
+}
+
+#[tokio::test]
+async fn what_a_compromised_key_signed_is_dead_at_once() {
+    let site = site().await;
+    site.user("joana", Role::Nurse).await;
+    let before = site.token_of("joana").await;
+    assert!(site.auth.authenticate(&before, None).await.is_ok());
+    let clerk = Editor { name: "clerk".into(), may_admin: false };
+    assert!(matches!(site.auth.rotate_keys(Rotation::Compromised, &clerk).await, Err(AccountError::AdminOnly)));
+    site.auth.rotate_keys(Rotation::Orderly, &Editor::on_server()).await.unwrap();
+    assert!(site.auth.authenticate(&before, None).await.is_ok(), "an orderly rotation logs nobody out");
+    site.auth.rotate_keys(Rotation::Compromised, &Editor::on_server()).await.unwrap();
+    assert_eq!(site.auth.authenticate(&before, None).await, Err(AuthError::InvalidToken));
+    assert!(site.auth.authenticate(&site.token_of("joana").await, None).await.is_ok());
 }
 
 // -------------------------------------------------------------------------------------------------------- delegation
@@ -375,11 +392,12 @@ async fn a_rotated_secret_and_a_disabled_account_act_at_once() {
     let (id, old) = site.service(&[Scope::TicketsRead]).await;
     let with = |secret: &str| format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let token = site.grant(&with(old.reveal())).await.unwrap().access_token;
-    let (_, new) = site.auth.rotate_secret(&id, &Editor::on_server()).await.unwrap();
+    let (_, new) = site.auth.rotate_secret(&id, Sort::Service, &Editor::on_server()).await.unwrap();
     assert_eq!(site.auth.authenticate(&token, None).await, Err(AuthError::InvalidToken));
     assert!(site.grant(&with(old.reveal())).await.is_err());
     let token = site.grant(&with(new.reveal())).await.unwrap().access_token;
-    site.auth.set_service_account_disabled(&id, true, &Editor::on_server()).await.unwrap();
+    let disable = ClientPatch { disabled: Some(true), ..ClientPatch::default() };
+    site.auth.patch_client(&id, Sort::Service, disable, &Editor::on_server()).await.unwrap();
     assert_eq!(site.auth.authenticate(&token, None).await, Err(AuthError::InvalidToken));
     assert!(matches!(site.grant(&with(new.reveal())).await, Err(TokenError::InvalidClient)));
     let written = format!("{:?}", site.store.state().audit);
@@ -434,7 +452,7 @@ async fn administering_users_does_not_make_an_administrator() {
     assert!(matches!(site.auth.reset_password("root", PASSWORD, &clerk).await, Err(AccountError::AdminOnly)));
     let new = site.auth.create_user(new_user("mallory", Role::Admin, None), &clerk).await;
     assert!(matches!(new, Err(AccountError::AdminOnly)));
-    let app = NewApp { client_id: "app".into(), name: "App".into(), redirect_uris: vec![] };
+    let app = NewApp { client_id: "app".into(), name: "App".into(), ..NewApp::default() };
     assert!(matches!(site.auth.create_app(app, &clerk).await, Err(AccountError::AdminOnly)));
     site.auth.create_user(new_user("carla", Role::Nurse, None), &clerk).await.unwrap();
 }

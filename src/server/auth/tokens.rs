@@ -132,12 +132,16 @@ pub(super) struct VerifiedTokens(moka::sync::Cache<[u8; 32], Arc<Claims>>);
 
 impl Default for VerifiedTokens {
     fn default() -> Self {
-        // A key that is taken out of use stops to be believed within this time.
         Self(moka::sync::Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(30)).build())
     }
 }
 
 impl VerifiedTokens {
+    /// Forgets all: a key is believed no more.
+    pub(super) fn forget(&self) {
+        self.0.invalidate_all();
+    }
+
     /// As [`verify`].
     pub(super) fn verify(
         &self,

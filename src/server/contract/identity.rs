@@ -36,6 +36,8 @@ fn client(client_id: &str) -> Client {
         scopes: ["tickets:read".to_owned()].into(),
         wards: None,
         disabled: false,
+        first_party: false,
+        valid_from: Timestamp::UNIX_EPOCH,
         generation: 0,
         created_at: Timestamp::UNIX_EPOCH,
     }
@@ -125,21 +127,34 @@ pub(crate) async fn a_link_is_taken_once(ports: Ports) {
 }
 
 pub(crate) async fn one_key_signs_per_algorithm(ports: Ports) {
-    let key = |kid: &str, algorithm: &str| SigningKey {
+    let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+    let key = |kid: &str, algorithm: &str, signs_from: i64| SigningKey {
         kid: kid.to_owned(),
         algorithm: algorithm.to_owned(),
         private_der: vec![1, 2, 3],
         public_jwk: json!({"kid": kid}),
         created_at: Timestamp::UNIX_EPOCH,
+        signs_from: at(signs_from),
         retired_at: None,
     };
-    for (kid, algorithm) in [("a", "ES256"), ("b", "RS256"), ("c", "ES256")] {
-        ports.identity.insert_signing_key(key(kid, algorithm), entry("key_made")).await.unwrap();
+    let insert = async |key: SigningKey, dropped: &[&str]| {
+        let dropped = dropped.iter().map(ToString::to_string).collect();
+        ports.identity.insert_signing_key(key, dropped, entry("key_made")).await
+    };
+    for (kid, algorithm, signs_from) in [("a", "ES256", 0), ("b", "RS256", 0), ("c", "ES256", 90)] {
+        insert(key(kid, algorithm, signs_from), &[]).await.unwrap();
     }
     let keys = ports.identity.signing_keys().await.unwrap();
-    let signing: Vec<_> = keys.iter().filter(|key| key.retired_at.is_none()).map(|key| key.kid.as_str()).collect();
-    assert_eq!((keys.len(), signing), (3, vec!["b", "c"]));
-    assert_eq!(keys[1], key("b", "RS256"));
+    let retired = SigningKey { retired_at: Some(at(90)), ..key("a", "ES256", 0) };
+    assert_eq!(keys, [retired, key("b", "RS256", 0), key("c", "ES256", 90)], "one retires when the next begins");
+
+    // A key that is not taken drops none; one that is taken drops all that it is to replace.
+    assert!(matches!(insert(key("b", "RS256", 0), &["a"]).await, Err(StoreError::Exists { .. })));
+    insert(key("d", "ES256", 0), &["a", "c", "unknown"]).await.unwrap();
+    let kids = async || ports.identity.signing_keys().await.unwrap().into_iter().map(|key| key.kid).collect::<Vec<_>>();
+    assert_eq!(kids().await, ["b", "d"]);
+    ports.identity.delete_signing_keys(vec!["b".to_owned(), "a".to_owned()], entry("keys_deleted")).await.unwrap();
+    assert_eq!((kids().await, audited(&ports).await), (vec!["d".to_owned()], 5));
 }
 
 pub(crate) async fn the_audit_log_pages_newest_first(ports: Ports) {

@@ -45,8 +45,9 @@ pub(super) async fn enrol(stores: &DemoStores, url: &str) -> Result<DemoManifest
         client_id: hospital::APP.to_owned(),
         name: "Aplicativo da enfermagem (demonstração)".to_owned(),
         redirect_uris: vec![hospital::APP_REDIRECT.to_owned()],
+        ..NewApp::default()
     };
-    let app = stores.auth.create_app(app, &by).await?;
+    let (app, _) = stores.auth.create_app(app, &by).await?;
     Ok(DemoManifest {
         url: url.to_owned(),
         users,

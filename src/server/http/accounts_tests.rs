@@ -178,6 +178,81 @@ async fn a_service_accounts_secret_is_shown_once() {
 }
 
 #[tokio::test]
+async fn an_app_lives_from_registration_to_lock_out() {
+    let app = TestApp::new().await;
+    let new = json!({ "client_id": "portal", "name": "Portal", "redirect_uris": ["https://portal.example.org/cb"], "confidential": true });
+    let answer = app.call("ada", "POST", "/auth/v1/clients", NONE, new).await;
+    assert_eq!((answer.header("location"), answer.header("cache-control")), ("/auth/v1/clients/portal", "no-store"));
+    let created = answer.expect(201);
+    let secret = created["client_secret"].as_str().unwrap();
+    let shown = app.get("ada", "/auth/v1/clients/portal").await.expect(200);
+    assert_eq!((shown["confidential"].as_bool(), shown["client_secret"].as_str()), (Some(true), None));
+    let change = |path: &'static str, patch: Value| app.call("ada", "PATCH", path, NONE, patch);
+    let patched =
+        change("/auth/v1/clients/portal", json!({ "scopes": ["openid", "tickets:read"], "first_party": true }));
+    let patched = patched.await.expect(200);
+    assert_eq!((&patched["scopes"], &patched["first_party"]), (&json!(["openid", "tickets:read"]), &json!(true)));
+    let rotated = app.call("ada", "POST", "/auth/v1/clients/portal/secret", NONE, json!({})).await.expect(200);
+    assert!(rotated["client_secret"].as_str().is_some_and(|new| new != secret));
+    let disabled = change("/auth/v1/clients/portal", json!({ "disabled": true })).await.expect(200);
+    assert_eq!(disabled["disabled"], true);
+
+    assert_eq!(
+        change("/auth/v1/clients/medreq-cli", json!({ "disabled": true })).await.refusal(),
+        (409, "built_in_client")
+    );
+    assert_eq!(change("/auth/v1/clients/his", json!({ "disabled": true })).await.refusal(), (404, "client_not_found"));
+    let unknown = change("/auth/v1/clients/portal", json!({ "scopes": ["world:rule"] })).await;
+    assert_eq!((unknown.refusal(), unknown.json["field"].as_str()), ((422, "invalid_value"), Some("scopes")));
+    let public = app.call("ada", "POST", "/auth/v1/clients/medreq-console/secret", NONE, json!({})).await;
+    assert_eq!(public.refusal(), (409, "built_in_client"));
+}
+
+#[tokio::test]
+async fn keys_are_rotated_and_their_private_parts_shown_to_nobody() {
+    let app = TestApp::new().await;
+    let before = app.get("ada", "/auth/v1/keys").await.expect(200);
+    let after = app.call("ada", "POST", "/auth/v1/keys", NONE, json!({})).await.expect(200);
+    let stages = |keys: &Value, algorithm: &str| -> Vec<String> {
+        let items = keys["items"].as_array().unwrap().iter().filter(|key| key["algorithm"] == algorithm);
+        items.map(|key| key["stage"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(stages(&before, "ES256"), ["signing"]);
+    assert_eq!(stages(&after, "ES256"), ["signing", "next"]);
+    assert!(!after.to_string().contains("private"));
+    let published = app.get("", "/oauth2/jwks").await.expect(200);
+    assert_eq!(published["keys"].as_array().unwrap().len() as u64, after["total"].as_u64().unwrap());
+
+    let compromised = json!({ "compromised": true });
+    let after = app.call("ada", "POST", "/auth/v1/keys", NONE, compromised).await.expect(200);
+    assert_eq!((stages(&after, "ES256").len(), stages(&after, "RS256").len()), (1, 1));
+    assert_eq!(
+        app.get("ada", "/auth/v1/me").await.refusal(),
+        (401, "invalid_token"),
+        "the caller's own token died too"
+    );
+}
+
+#[tokio::test]
+async fn the_sign_in_policy_is_an_administrators_and_audited() {
+    let app = TestApp::new().await;
+    let none = json!({ "second_factor_required_for": [] });
+    assert_eq!(app.get("ada", "/auth/v1/policy").await.expect(200), none);
+    let policy = json!({ "second_factor_required_for": ["auditor", "admin"] });
+    let put = |policy: Value| app.call("ada", "PUT", "/auth/v1/policy", NONE, policy);
+    put(policy).await.expect(200);
+    let now = app.get("ada", "/auth/v1/policy").await.expect(200);
+    assert_eq!(now["second_factor_required_for"].as_array().unwrap().len(), 2);
+    let service = put(json!({ "second_factor_required_for": ["service"] })).await;
+    assert_eq!(service.json["field"], "second_factor_required_for");
+    let audit = app.get("otto", "/auth/v1/audit?kind=auth&limit=1").await.expect(200);
+    assert_eq!(
+        (&audit["items"][0]["action"], &audit["items"][0]["actor"]),
+        (&json!("sign_in_policy_changed"), &json!("ada"))
+    );
+}
+
+#[tokio::test]
 async fn the_audit_is_for_auditors_and_holds_no_secret() {
     let app = TestApp::new().await;
     let new = json!({ "username": "novo", "name": "Novo", "roles": ["nurse"], "password": "correct horse" });

@@ -1,4 +1,6 @@
-//! Clients over HTTP, and the view that apps and service accounts share. Translates; every rule stands in `server::auth`.
+//! Apps over HTTP, and the view that apps and service accounts share. Translates; every rule stands in `server::auth`.
+
+use std::collections::BTreeSet;
 
 use axum::{
     extract::State,
@@ -11,23 +13,32 @@ use super::{
     AppState,
     accounts::PageParameters,
     error::ApiError,
-    extract::{Caller, Json, Query},
+    extract::{Caller, Json, Path, Query},
 };
 use crate::{
     api::{
         List,
-        accounts::{ClientView, CreateClient, ServiceAccountSecret},
+        accounts::{ClientSecret, ClientView, CreateClient, PatchClient},
         problem::Problem,
     },
+    domain::reason::UnknownCode,
     server::{
-        auth::{accounts::Editor, clients::NewApp, secrets::Secret},
+        auth::{
+            Scope,
+            accounts::{AccountError, Editor},
+            clients::{ClientPatch, NewApp, Sort, is_builtin},
+            secrets::Secret,
+        },
         ports::Client,
     },
 };
 
 /// Every route of this file.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list_clients, create_client))
+    OpenApiRouter::new()
+        .routes(routes!(list_clients, create_client))
+        .routes(routes!(get_client, patch_client))
+        .routes(routes!(rotate_client_secret))
 }
 
 /// Lists the clients, service accounts among them.
@@ -45,7 +56,7 @@ pub(super) async fn list_clients(
     Ok(Json(cut(state.auth.clients().await?, &page)?))
 }
 
-/// Registers a public app.
+/// Registers an app; the answer holds the secret of a confidential one, which cannot be read again.
 #[utoipa::path(
     post, path = "/auth/v1/clients", tag = "accounts", operation_id = "create_client",
     security(("bearer" = ["admin"])),
@@ -53,7 +64,7 @@ pub(super) async fn list_clients(
         "client_id": "nurse-app", "name": "Nurse app", "redirect_uris": ["https://nurse.example.org/callback"],
     })),
     responses(
-        (status = 201, description = "The client", body = ClientView),
+        (status = 201, description = "The client, with its secret where it is confidential", body = ClientSecret),
         (status = 409, description = "The client id is taken", body = Problem),
         (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
@@ -62,10 +73,86 @@ pub(super) async fn create_client(
     State(state): State<AppState>,
     caller: Caller,
     Json(new): Json<CreateClient>,
-) -> Result<(StatusCode, Json<ClientView>), ApiError> {
-    let CreateClient { client_id, name, redirect_uris } = new;
-    let client = state.auth.create_app(NewApp { client_id, name, redirect_uris }, &Editor::from(&caller.0)).await?;
-    Ok((StatusCode::CREATED, Json(client_view(client))))
+) -> Result<Response, ApiError> {
+    let CreateClient { client_id, name, redirect_uris, scopes, confidential, first_party } = new;
+    let scopes = scopes.map(known_scopes).transpose()?;
+    let new = NewApp { client_id, name, redirect_uris, scopes, confidential, first_party };
+    let (client, secret) = state.auth.create_app(new, &Editor::from(&caller.0)).await?;
+    let location = format!("/auth/v1/clients/{}", client.client_id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], with_secret(client, secret.as_ref())).into_response())
+}
+
+/// One client, app or service account.
+#[utoipa::path(
+    get, path = "/auth/v1/clients/{id}", tag = "accounts", operation_id = "get_client",
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
+    responses(
+        (status = 200, description = "The client", body = ClientView),
+        (status = 404, description = "There is no such client", body = Problem),
+    )
+)]
+pub(super) async fn get_client(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<ClientView>, ApiError> {
+    let client = match state.auth.client(&id, Sort::App).await {
+        Err(AccountError::NotFound { .. }) => state.auth.client(&id, Sort::Service).await?,
+        other => other?,
+    };
+    Ok(Json(client_view(client)))
+}
+
+/// Changes an app; disabling kills its tokens, which stay dead.
+#[utoipa::path(
+    patch, path = "/auth/v1/clients/{id}", tag = "accounts", operation_id = "patch_client",
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
+    request_body(content = PatchClient, example = json!({ "disabled": true })),
+    responses(
+        (status = 200, description = "The client", body = ClientView),
+        (status = 404, description = "There is no such app", body = Problem),
+        (status = 409, description = "It comes with medreq, or was changed at the same time", body = Problem),
+        (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
+    )
+)]
+pub(super) async fn patch_client(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(patch): Json<PatchClient>,
+) -> Result<Json<ClientView>, ApiError> {
+    let PatchClient { name, redirect_uris, scopes, first_party, disabled } = patch;
+    let scopes = scopes.map(known_scopes).transpose()?;
+    let patch = ClientPatch { name, redirect_uris, scopes, first_party, disabled };
+    let client = state.auth.patch_client(&id, Sort::App, patch, &Editor::from(&caller.0)).await?;
+    Ok(Json(client_view(client)))
+}
+
+/// Gives a confidential app another secret; the old one and all its tokens are dead at once.
+#[utoipa::path(
+    post, path = "/auth/v1/clients/{id}/secret", tag = "accounts", operation_id = "rotate_client_secret",
+    security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
+    responses(
+        (status = 200, description = "The client with its secret", body = ClientSecret),
+        (status = 404, description = "There is no such app", body = Problem),
+        (status = 409, description = "It is public, comes with medreq, or was changed at the same time", body = Problem),
+    )
+)]
+pub(super) async fn rotate_client_secret(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let (client, secret) = state.auth.rotate_secret(&id, Sort::App, &Editor::from(&caller.0)).await?;
+    Ok(with_secret(client, Some(&secret)))
+}
+
+/// Reads scopes from the wire.
+///
+/// # Errors
+/// 422 names the one that is unknown.
+pub(super) fn known_scopes(names: BTreeSet<String>) -> Result<BTreeSet<Scope>, ApiError> {
+    let known = |name: String| name.parse().map_err(|unknown: UnknownCode| unknown.to_string());
+    names.into_iter().map(known).collect::<Result<_, _>>().map_err(|detail| ApiError::unprocessable("scopes", detail))
 }
 
 /// A page of clients, which are few enough to be read at once.
@@ -80,10 +167,13 @@ pub(super) fn cut(clients: Vec<Client>, page: &PageParameters) -> Result<List<Cl
 
 /// A client as administrators see it.
 pub(super) fn client_view(client: Client) -> ClientView {
+    let first_party = client.first_party || is_builtin(&client.client_id);
     ClientView {
         client_id: client.client_id,
         name: client.name,
         service: client.service,
+        confidential: client.secret_hash.is_some(),
+        first_party,
         redirect_uris: client.redirect_uris,
         scopes: client.scopes,
         wards: client.wards,
@@ -93,7 +183,8 @@ pub(super) fn client_view(client: Client) -> ClientView {
 }
 
 /// A client with its secret, which no cache may keep.
-pub(super) fn with_secret(client: Client, secret: &Secret) -> Response {
-    let body = ServiceAccountSecret { account: client_view(client), client_secret: secret.reveal().to_owned() };
+pub(super) fn with_secret(client: Client, secret: Option<&Secret>) -> Response {
+    let body =
+        ClientSecret { client: client_view(client), client_secret: secret.map(|secret| secret.reveal().to_owned()) };
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

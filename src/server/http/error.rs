@@ -298,6 +298,8 @@ fn of_account(error: &AccountError) -> Answer {
             Answer::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", text).retry_after(*wait)
         }
         AccountError::Changed => Answer::new(StatusCode::CONFLICT, "changed", text),
+        AccountError::BuiltIn => Answer::new(StatusCode::CONFLICT, "built_in_client", text),
+        AccountError::PublicClient => Answer::new(StatusCode::CONFLICT, "public_client", text),
         AccountError::Disabled => Answer::new(StatusCode::CONFLICT, "user_disabled", text),
         AccountError::LinkSpent => Answer::new(StatusCode::GONE, "link_spent", text),
         AccountError::Store(error) => of_store(error),

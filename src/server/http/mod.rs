@@ -17,6 +17,7 @@ mod extract;
 mod guard;
 mod headers;
 mod imports;
+mod keys;
 mod layers;
 mod list;
 mod live;
@@ -28,6 +29,7 @@ mod openapi;
 mod operations;
 mod pages;
 mod peers;
+mod policy;
 mod rate;
 mod reference;
 mod replies;
@@ -200,6 +202,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(accounts::routes())
         .merge(audit::routes())
         .merge(clients::routes())
+        .merge(keys::routes())
+        .merge(policy::routes())
         .merge(service_accounts::routes())
         .merge(users::routes())
         .merge(oauth2::routes())

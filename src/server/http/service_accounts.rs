@@ -10,17 +10,20 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     AppState,
     accounts::PageParameters,
-    clients::{client_view, cut, with_secret},
+    clients::{client_view, cut, known_scopes, with_secret},
     error::ApiError,
     extract::{Caller, Json, Path, Query},
 };
 use crate::{
     api::{
         List,
-        accounts::{ClientView, CreateServiceAccount, PatchServiceAccount, ServiceAccountSecret},
+        accounts::{ClientSecret, ClientView, CreateServiceAccount, PatchServiceAccount},
         problem::Problem,
     },
-    server::auth::{accounts::Editor, clients::NewServiceAccount},
+    server::auth::{
+        accounts::Editor,
+        clients::{ClientPatch, NewServiceAccount, Sort},
+    },
 };
 
 /// Every route of this file.
@@ -56,7 +59,7 @@ pub(super) async fn list_service_accounts(
         "scopes": ["tickets:read", "tickets:write", "tickets:delegate"],
     })),
     responses(
-        (status = 201, description = "The account with its secret", body = ServiceAccountSecret),
+        (status = 201, description = "The account with its secret", body = ClientSecret),
         (status = 409, description = "The client id is taken", body = Problem),
         (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
@@ -67,13 +70,11 @@ pub(super) async fn create_service_account(
     Json(new): Json<CreateServiceAccount>,
 ) -> Result<Response, ApiError> {
     let CreateServiceAccount { client_id, name, scopes, wards } = new;
-    let scopes = scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>().map_err(
-        |unknown: crate::domain::reason::UnknownCode| ApiError::unprocessable("scopes", unknown.to_string()),
-    )?;
+    let scopes = known_scopes(scopes)?;
     let new = NewServiceAccount { client_id, name, scopes, wards };
     let (client, secret) = state.auth.create_service_account(new, &Editor::from(&caller.0)).await?;
     let location = format!("/auth/v1/service-accounts/{}", client.client_id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], with_secret(client, &secret)).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], with_secret(client, Some(&secret))).into_response())
 }
 
 /// One service account.
@@ -89,10 +90,10 @@ pub(super) async fn get_service_account(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<ClientView>, ApiError> {
-    Ok(Json(client_view(state.auth.service_account(&id).await?)))
+    Ok(Json(client_view(state.auth.client(&id, Sort::Service).await?)))
 }
 
-/// Disables or enables a service account.
+/// Changes a service account; disabling kills its tokens.
 #[utoipa::path(
     patch, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "patch_service_account",
     security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
@@ -110,8 +111,11 @@ pub(super) async fn patch_service_account(
     Path(id): Path<String>,
     Json(patch): Json<PatchServiceAccount>,
 ) -> Result<Json<ClientView>, ApiError> {
-    let by = Editor::from(&caller.0);
-    Ok(Json(client_view(state.auth.set_service_account_disabled(&id, patch.disabled, &by).await?)))
+    let PatchServiceAccount { name, scopes, disabled } = patch;
+    let scopes = scopes.map(known_scopes).transpose()?;
+    let patch = ClientPatch { name, scopes, disabled, ..ClientPatch::default() };
+    let client = state.auth.patch_client(&id, Sort::Service, patch, &Editor::from(&caller.0)).await?;
+    Ok(Json(client_view(client)))
 }
 
 /// Gives a service account another secret; the old one and all its tokens are dead at once.
@@ -119,7 +123,7 @@ pub(super) async fn patch_service_account(
     post, path = "/auth/v1/service-accounts/{id}/secret", tag = "accounts", operation_id = "rotate_secret",
     security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
     responses(
-        (status = 200, description = "The account with its secret", body = ServiceAccountSecret),
+        (status = 200, description = "The account with its secret", body = ClientSecret),
         (status = 404, description = "There is no such account", body = Problem),
         (status = 409, description = "Another state of affairs stands against it", body = Problem),
     )
@@ -129,6 +133,6 @@ pub(super) async fn rotate_secret(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let (client, secret) = state.auth.rotate_secret(&id, &Editor::from(&caller.0)).await?;
-    Ok(with_secret(client, &secret))
+    let (client, secret) = state.auth.rotate_secret(&id, Sort::Service, &Editor::from(&caller.0)).await?;
+    Ok(with_secret(client, Some(&secret)))
 }

@@ -61,6 +61,12 @@ pub struct Client {
     pub wards: Option<BTreeSet<WardCode>>,
     /// May not get tokens.
     pub disabled: bool,
+    /// The hospital's own: its users are not asked whether they want to give it what it asks for.
+    #[serde(default)]
+    pub first_party: bool,
+    /// What an app was issued before is dead.
+    #[serde(default)]
+    pub valid_from: Timestamp,
     /// As a user's.
     pub generation: u64,
     /// Created when.
@@ -78,9 +84,11 @@ pub struct SigningKey {
     pub private_der: Vec<u8>,
     /// The public JWK.
     pub public_jwk: serde_json::Value,
-    /// Created when.
+    /// Created, and published from then on.
     pub created_at: Timestamp,
-    /// Signs until; `None` while it is the one that signs.
+    /// Signs from then on: others have had time to fetch it.
+    pub signs_from: Timestamp,
+    /// Signs until; `None` while no newer one of its algorithm is there.
     pub retired_at: Option<Timestamp>,
 }
 
@@ -163,8 +171,10 @@ pub trait IdentityStore: Send + Sync {
     async fn update_client(&self, client: Client, generation_was: u64, audit: AuditEntry) -> StoreResult<()>;
     /// Signing keys, oldest first.
     async fn signing_keys(&self) -> StoreResult<Vec<SigningKey>>;
-    /// Adds a signing key.
-    async fn insert_signing_key(&self, key: SigningKey, audit: AuditEntry) -> StoreResult<()>;
+    /// Adds a signing key; the one before of its algorithm retires when it begins to sign. `dropped` are deleted in the same step.
+    async fn insert_signing_key(&self, key: SigningKey, dropped: Vec<String>, audit: AuditEntry) -> StoreResult<()>;
+    /// Deletes signing keys by their ids; those that are not there any more are passed over.
+    async fn delete_signing_keys(&self, kids: Vec<String>, audit: AuditEntry) -> StoreResult<()>;
     /// Everybody's authority, whole.
     async fn authorities(&self) -> StoreResult<Vec<Authority>>;
     /// Keeps the hash of a one-time link until it expires.
@@ -186,6 +196,8 @@ pub trait IdentityStore: Send + Sync {
     async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>>;
     /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `profile`.
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String>;
+    /// Sets a setting, whatever it was.
+    async fn set_setting(&self, name: &str, value: &str, audit: AuditEntry) -> StoreResult<()>;
     /// A setting that was fixed before.
     async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
 }

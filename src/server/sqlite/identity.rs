@@ -98,10 +98,20 @@ impl IdentityStore for SqliteStore {
         self.readers.read(signing_keys).await
     }
 
-    async fn insert_signing_key(&self, key: SigningKey, audit: AuditEntry) -> StoreResult<()> {
+    async fn insert_signing_key(&self, key: SigningKey, dropped: Vec<String>, audit: AuditEntry) -> StoreResult<()> {
         self.writer
             .write(move |conn| {
+                delete_signing_keys(conn, &dropped)?;
                 insert_signing_key(conn, &key)?;
+                append(conn, &audit)
+            })
+            .await
+    }
+
+    async fn delete_signing_keys(&self, kids: Vec<String>, audit: AuditEntry) -> StoreResult<()> {
+        self.writer
+            .write(move |conn| {
+                delete_signing_keys(conn, &kids)?;
                 append(conn, &audit)
             })
             .await
@@ -174,6 +184,17 @@ impl IdentityStore for SqliteStore {
             .write(move |conn| {
                 conn.execute("INSERT OR IGNORE INTO settings (name, value) VALUES (?1, ?2)", (&name, &value))?;
                 Ok(setting(conn, &name)?.unwrap_or(value))
+            })
+            .await
+    }
+
+    async fn set_setting(&self, name: &str, value: &str, audit: AuditEntry) -> StoreResult<()> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.writer
+            .write(move |conn| {
+                let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                conn.execute(sql, (&name, &value))?;
+                append(conn, &audit)
             })
             .await
     }
@@ -339,7 +360,7 @@ fn of_service(client: Client) -> Authority {
 
 fn signing_keys(conn: &Connection) -> StoreResult<Vec<SigningKey>> {
     let mut statement = conn.prepare_cached(
-        "SELECT kid, algorithm, private_der, public_jwk, created_at, retired_at FROM signing_keys ORDER BY row",
+        "SELECT kid, algorithm, private_der, public_jwk, created_at, signs_from, retired_at FROM signing_keys ORDER BY row",
     )?;
     let mut rows = statement.query([])?;
     let mut keys = Vec::new();
@@ -350,10 +371,17 @@ fn signing_keys(conn: &Connection) -> StoreResult<Vec<SigningKey>> {
             private_der: row.get(2)?,
             public_jwk: serde_json::from_str(&row.get::<_, String>(3)?)?,
             created_at: from_millis(row.get(4)?)?,
-            retired_at: row.get::<_, Option<i64>>(5)?.map(from_millis).transpose()?,
+            signs_from: from_millis(row.get(5)?)?,
+            retired_at: row.get::<_, Option<i64>>(6)?.map(from_millis).transpose()?,
         });
     }
     Ok(keys)
+}
+
+fn delete_signing_keys(conn: &Connection, kids: &[String]) -> StoreResult<()> {
+    let mut delete = conn.prepare_cached("DELETE FROM signing_keys WHERE kid = ?1")?;
+    kids.iter().try_for_each(|kid| delete.execute([kid]).map(drop))?;
+    Ok(())
 }
 
 fn insert_signing_key(conn: &Connection, key: &SigningKey) -> StoreResult<()> {
@@ -361,18 +389,19 @@ fn insert_signing_key(conn: &Connection, key: &SigningKey) -> StoreResult<()> {
         // One key signs for an algorithm: the one before goes on verifying only.
         conn.execute(
             "UPDATE signing_keys SET retired_at = ?2 WHERE algorithm = ?1 AND retired_at IS NULL",
-            (&key.algorithm, to_millis(key.created_at)),
+            (&key.algorithm, to_millis(key.signs_from)),
         )?;
     }
     let inserted = conn.execute(
-        "INSERT INTO signing_keys (kid, algorithm, private_der, public_jwk, created_at, retired_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO signing_keys (kid, algorithm, private_der, public_jwk, created_at, signs_from, retired_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         (
             &key.kid,
             &key.algorithm,
             &key.private_der,
             key.public_jwk.to_string(),
             to_millis(key.created_at),
+            to_millis(key.signs_from),
             key.retired_at.map(to_millis),
         ),
     );

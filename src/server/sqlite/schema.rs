@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     Step { script: include_str!("schema.sql"), then: identify },
     Step { script: include_str!("schema_2.sql"), then: audit::chain_existing },
     Step { script: include_str!("schema_3.sql"), then: |_| Ok(()) },
+    Step { script: include_str!("schema_4.sql"), then: |_| Ok(()) },
 ];
 
 /// The newest schema that this build knows.

@@ -219,6 +219,7 @@ fn of_schema_1(dir: &Path) {
          DROP TABLE codes;
          DROP TABLE devices;
          DROP TABLE second_factors;
+         ALTER TABLE signing_keys DROP COLUMN signs_from;
          DROP TABLE former_pharmacies;
          CREATE TABLE older_keys (ticket TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
          INSERT INTO older_keys SELECT ticket, key FROM ticket_keys;

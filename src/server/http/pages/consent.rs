@@ -130,9 +130,9 @@ async fn grant(
     Ok(reply::see_other(&location))
 }
 
-/// True for the programs that come with medreq.
+/// True for the programs that come with medreq, and for those that an administrator called the hospital's own.
 fn is_ours(request: &AuthorizationRequest) -> bool {
-    matches!(request.client.client_id.as_str(), clients::CLI | clients::CONSOLE)
+    request.client.first_party || clients::is_builtin(&request.client.client_id)
 }
 
 /// Another's app asks until somebody has let it in and is signed in to it. Ours is asked for only where its name proves nothing: an

@@ -128,7 +128,8 @@ async fn person(app: &TestApp, username: &str, must_change_password: bool) -> Us
 
 /// Somebody else's app.
 async fn register(app: &TestApp, client_id: &str, name: &str) {
-    let new = NewApp { client_id: client_id.into(), name: name.into(), redirect_uris: vec![CALLBACK.into()] };
+    let redirect_uris = vec![CALLBACK.into()];
+    let new = NewApp { client_id: client_id.into(), name: name.into(), redirect_uris, ..NewApp::default() };
     app.state.auth.create_app(new, &Editor::on_server()).await.unwrap();
 }
 

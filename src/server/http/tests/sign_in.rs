@@ -37,6 +37,7 @@ impl Apps {
                 client_id: client_id.into(),
                 name: client_id.into(),
                 redirect_uris: vec!["http://127.0.0.1/callback".into(), "https://app.example.org/cb".into()],
+                ..NewApp::default()
             };
             app.state.auth.create_app(new, &Editor::on_server()).await.unwrap();
         }
