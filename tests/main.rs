@@ -7,6 +7,7 @@ mod cases;
 mod common;
 mod config;
 mod crash;
+mod erasure;
 mod login;
 mod operations;
 mod permissions;

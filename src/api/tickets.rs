@@ -12,6 +12,7 @@ use crate::domain::{
         AssistanceCategory, CancelReason, Confirmation, DispatchMethod, HoldReason, Kind, OverrideReason, Priority,
         ReceiptReason, RejectReason, ReturnReason, ShortReason, Status, TransferReason,
     },
+    text::FreeText,
     ticket::{self, Identifier},
 };
 
@@ -101,6 +102,10 @@ pub struct Ticket {
     /// How and when it left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispatch: Option<Dispatch>,
+    /// When its texts were erased: note, patient's reference, places searched, text and comments are gone for good.
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = "date-time"))]
+    pub erased_at: Option<Timestamp>,
 }
 
 /// One medicine of a ticket: `quantity = supplied + outstanding + declined`, and once delivered `supplied = received + damaged + wrong + missing`.
@@ -268,18 +273,18 @@ impl From<&ticket::Ticket> for Ticket {
             cabinet: ticket.cabinet.as_ref().map(ToString::to_string),
             requester: (&ticket.requester).into(),
             assignee: ticket.assignee.as_ref().map(Person::from),
-            note: ticket.note.as_ref().map(|note| note.shown().to_owned()),
+            note: readable(ticket.note.as_ref()),
             identifiers: ticket.identifiers.clone(),
             lines: ticket.lines.iter().map(Line::from).collect(),
-            patient_ref: dose.map(|dose| dose.patient_ref.shown().to_owned()),
+            patient_ref: readable(dose.map(|dose| &dose.patient_ref)),
             dose_at: dose.map(|dose| dose.dose_at),
-            searched: dose.map(|dose| dose.searched.iter().map(|place| place.shown().to_owned()).collect()),
-            text: ticket.assistance.as_ref().map(|assistance| assistance.text.shown().to_owned()),
+            searched: dose.and_then(|dose| dose.searched.iter().map(|place| readable(Some(place))).collect()),
+            text: readable(ticket.assistance.as_ref().map(|assistance| &assistance.text)),
             category: ticket.assistance.as_ref().map(|assistance| assistance.category),
             hold: ticket.hold.as_ref().map(|hold| Hold {
                 from: hold.from,
                 reason: hold.reason,
-                note: hold.note.as_ref().map(|note| note.shown().to_owned()),
+                note: readable(hold.note.as_ref()),
                 resume_by: hold.resume_by,
                 since: hold.since,
             }),
@@ -289,8 +294,13 @@ impl From<&ticket::Ticket> for Ticket {
                 by: (&dispatch.by).into(),
                 at: dispatch.at,
             }),
+            erased_at: ticket.erased_at,
         }
     }
+}
+
+fn readable(text: Option<&FreeText>) -> Option<String> {
+    text.and_then(FreeText::plain).map(str::to_owned)
 }
 
 /// A new ticket. Which fields a kind needs: `refill` cabinet and lines; `supply` ward or cabinet, and lines; `missing_dose` ward, lines,
@@ -572,6 +582,29 @@ body! {
         /// At most 2,000 characters.
         text: String
     }
+}
+
+body! {
+    /// Erase its texts.
+    EraseRequest {
+        /// Why, as a code or in words; at most 200 characters. It is kept for ever: nothing personal belongs here.
+        reason: String
+    }
+}
+
+/// What became of a ticket's texts: all that whoever erases them learns of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct Erasure {
+    /// The ticket's id.
+    #[cfg_attr(feature = "server", schema(format = "uuid"))]
+    pub id: String,
+    /// Its number.
+    pub number: String,
+    /// When its texts were erased.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = "date-time"))]
+    #[serde(with = "millis")]
+    pub erased_at: Timestamp,
 }
 
 /// Where a command stands that was not decided in time.

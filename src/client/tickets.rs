@@ -13,8 +13,9 @@ use crate::{
         List,
         events::TicketEvent,
         tickets::{
-            CancelRequest, CommentRequest, DispatchRequest, HoldRequest, NewTicket, Nothing, PickRequest, Reassign,
-            ReceiveRequest, RejectRequest, ResolveRequest, ReturnRequest, Ticket, TicketPatch, Transfer,
+            CancelRequest, CommentRequest, DispatchRequest, EraseRequest, Erasure, HoldRequest, NewTicket, Nothing,
+            PickRequest, Reassign, ReceiveRequest, RejectRequest, ResolveRequest, ReturnRequest, Ticket, TicketPatch,
+            Transfer,
         },
     },
     domain::{
@@ -236,6 +237,14 @@ impl Client {
     pub async fn command(&self, id: &str, command: &TicketCommand, write: &Write) -> Result<Ticket, ClientError> {
         let call = Call::new(self, Method::POST, &["v1", "tickets", id, command.name()]);
         self.fetch(command.body(call).write(write)?).await
+    }
+
+    /// Erases the texts of a ticket at its end, for good; by its id or number, for administrators.
+    ///
+    /// # Errors
+    /// [`ClientError`]; among its problems `invalid_transition` where it is not at its end.
+    pub async fn erase_ticket(&self, id: &str, request: &EraseRequest, write: &Write) -> Result<Erasure, ClientError> {
+        self.fetch(Call::new(self, Method::POST, &["v1", "tickets", id, "erase"]).json(request).write(write)?).await
     }
 
     /// What happened to a ticket, oldest first: one page.

@@ -137,6 +137,10 @@ fn change(ticket: &mut Ticket, event: &Event) -> Result<(), ApplyError> {
         Change::Resumed => ticket.status = end_hold(ticket, event.at).ok_or(ApplyError::NotOnHold)?,
         Change::Rejected { .. } => end(ticket, Status::Rejected, event.at),
         Change::Cancelled { .. } => end(ticket, Status::Cancelled, event.at),
+        Change::Erased { .. } => {
+            ticket.for_each_text(&mut |text| *text = FreeText::Erased);
+            ticket.erased_at = Some(event.at);
+        }
     }
     Ok(())
 }

@@ -53,6 +53,8 @@ codes! {
         Cancel = "cancel",
         /// Say something about it.
         Comment = "comment",
+        /// Erase its texts, once it is at its end.
+        Erase = "erase",
     }
 }
 
@@ -79,6 +81,7 @@ pub enum Command {
     Reject { reason: RejectReason, note: Option<FreeText> },
     Cancel { reason: CancelReason, note: Option<FreeText> },
     Comment { text: FreeText },
+    Erase { reason: String },
 }
 
 /// A new ticket.
@@ -218,6 +221,7 @@ impl Command {
             Self::Reject { .. } => CommandName::Reject,
             Self::Cancel { .. } => CommandName::Cancel,
             Self::Comment { .. } => CommandName::Comment,
+            Self::Erase { .. } => CommandName::Erase,
         }
     }
 }

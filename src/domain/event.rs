@@ -112,6 +112,10 @@ pub enum Change {
     Commented {
         text: FreeText,
     },
+    /// The key of all its texts is gone; the reason is kept and holds nothing personal.
+    Erased {
+        reason: String,
+    },
 }
 
 /// A line's picking, whole: it replaces what was picked for the line before.
@@ -161,6 +165,7 @@ impl Event {
             Change::Rejected { .. } => "rejected",
             Change::Cancelled { .. } => "cancelled",
             Change::Commented { .. } => "commented",
+            Change::Erased { .. } => "erased",
         }
     }
 
@@ -185,7 +190,8 @@ impl Event {
             | Change::Ready { .. }
             | Change::Dispatched { .. }
             | Change::Received { .. }
-            | Change::Resumed => {}
+            | Change::Resumed
+            | Change::Erased { .. } => {}
         }
     }
 }

@@ -87,6 +87,8 @@ codes! {
         UnknownPharmacy = "unknown_pharmacy",
         /// The time lies in the past.
         TimeInPast = "time_in_past",
+        /// The ticket's texts were erased: it takes no new ones.
+        TextsErased = "texts_erased",
         /// The change changes nothing.
         NothingToChange = "nothing_to_change",
     }
@@ -183,6 +185,7 @@ impl Refusal {
             | C::InvalidTransition
             | C::DuplicateOpenRequest
             | C::IdentifierTaken
+            | C::TextsErased
             | C::AmbiguousCode => Category::Conflict,
             C::StaleVersion => Category::Stale,
             _ => Category::Rule,

@@ -62,15 +62,6 @@ impl FreeText {
             Self::Sealed(_) | Self::Erased => None,
         }
     }
-
-    /// What a reader is shown: the text, or a word that says why there is none.
-    #[must_use]
-    pub fn shown(&self) -> &str {
-        match self {
-            Self::Plain(text) => text,
-            Self::Sealed(_) | Self::Erased => "[erased]",
-        }
-    }
 }
 
 /// Prints no content: a `Debug` of a ticket may end in a log.

@@ -127,6 +127,9 @@ pub struct Ticket {
     pub checked_by: Option<Person>,
     /// How and by whom it left.
     pub dispatch: Option<Dispatch>,
+    /// When its texts were erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
 }
 
 /// One medicine of a ticket.

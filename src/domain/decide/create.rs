@@ -63,6 +63,7 @@ pub(super) fn create(facts: &Facts, create: &Create, actor: &Actor, at: Timestam
         hold: None,
         checked_by: None,
         dispatch: None,
+        erased_at: None,
     };
     Ok(vec![Change::Created { ticket: Box::new(ticket), policy_version: facts.policy.version, override_reason }])
 }

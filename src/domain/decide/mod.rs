@@ -26,7 +26,7 @@ type Changes = Result<Vec<Change>, Refusal>;
 
 /// Decides a command on a ticket (`None` where there is none yet) as its actor, at the log's time.
 ///
-/// All events of one command carry the ticket's next version; a comment carries the present one. Without an `expected`
+/// All events of one command carry the ticket's next version; a comment carries the present one. An erasure of what is erased gives none. Without an `expected`
 /// version none is checked: that a change must name one is the edge's rule.
 ///
 /// # Errors
@@ -97,6 +97,9 @@ impl<'a> Scene<'a> {
                 Ok(self.discarding(Change::Cancelled { reason: *reason, note: note.clone() }))
             }
             Command::Comment { text } => Ok(vec![Change::Commented { text: text.clone() }]),
+            // Asked again, nothing is left to erase: the answer is the same.
+            Command::Erase { .. } if self.ticket.erased_at.is_some() => Ok(Vec::new()),
+            Command::Erase { reason } => Ok(vec![Change::Erased { reason: reason.clone() }]),
         }
     }
 
@@ -113,12 +116,23 @@ impl<'a> Scene<'a> {
         let pharmacies = std::iter::once(&self.ticket.pharmacy).chain(former);
         permission::check_place(command, self.actor, &self.ticket.ward, pharmacies)?;
         if command == CommandName::Comment {
-            return Ok(());
+            return self.check_takes_texts();
         }
         self.check_unclaimed(command)?;
         self.check_version(expected)?;
         self.check_transition(command)?;
         self.check_assignee(command)
+    }
+
+    /// What was erased must not be told again beside it.
+    fn check_takes_texts(self) -> Result<(), Refusal> {
+        match self.ticket.erased_at {
+            None => Ok(()),
+            Some(_) => Err(Refusal::new(
+                RefusalCode::TextsErased,
+                "the texts of this ticket were erased on request and it takes no new ones; say it elsewhere",
+            )),
+        }
     }
 
     fn check_unclaimed(self, command: CommandName) -> Result<(), Refusal> {
@@ -164,7 +178,7 @@ impl<'a> Scene<'a> {
         let detail = if held_from_picked && command == CommandName::Cancel {
             "the ticket was picked before it was put on hold; resume and unpick it, then cancel".to_owned()
         } else if status.is_terminal() {
-            format!("the ticket is {status}, which is its end; only a comment is possible")
+            format!("the ticket is {status}, which is its end; only a comment or the erasure of its texts is possible")
         } else {
             let list = allowed.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
             format!(

@@ -10,7 +10,7 @@ use crate::domain::{
 #[must_use]
 pub fn allowed_from(kind: Kind, status: Status) -> &'static [CommandName] {
     use CommandName::{
-        Amend, Cancel, Claim, Comment, Dispatch, Hold, Pick, Ready, Reassign, Receive, Reject, Release, Resolve,
+        Amend, Cancel, Claim, Comment, Dispatch, Erase, Hold, Pick, Ready, Reassign, Receive, Reject, Release, Resolve,
         Resume, Return, Transfer, Unpick,
     };
     match (status, kind.is_supply()) {
@@ -21,7 +21,8 @@ pub fn allowed_from(kind: Kind, status: Status) -> &'static [CommandName] {
         (Status::Picked, true) => &[Ready, Unpick, Hold, Comment],
         (Status::Ready, true) => &[Dispatch, Comment],
         (Status::Dispatched, true) => &[Receive, Return, Comment],
-        // The ends, and statuses that a kind never has.
+        (end, _) if end.is_terminal() => &[Comment, Erase],
+        // Statuses that a kind never has.
         _ => &[Comment],
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::{
 #[test]
 fn each_command_is_open_to_the_roles_of_the_table() {
     use CommandName as C;
-    use Role::{ChargeNurse, Manager, Nurse, Pharmacist, Technician};
+    use Role::{Admin, ChargeNurse, Manager, Nurse, Pharmacist, Technician};
     for &command in CommandName::ALL {
         let expected: &[Role] = match command {
             C::Create | C::Amend | C::Cancel | C::Return => &[Nurse, ChargeNurse, Technician, Pharmacist],
@@ -28,6 +28,7 @@ fn each_command_is_open_to_the_roles_of_the_table() {
             C::Receive => &[Nurse, ChargeNurse, Technician],
             C::Reject => &[Pharmacist],
             C::Comment => &[Nurse, ChargeNurse, Technician, Pharmacist, Manager],
+            C::Erase => &[Admin],
         };
         for &role in Role::ALL {
             assert_eq!(may_ever(command, &BTreeSet::from([role])), expected.contains(&role), "{role} {command}");

@@ -11,7 +11,7 @@ use proptest::{
 
 use super::support::{
     CANCEL, DIPYRONE, DISPATCH, Desk, GLUCOSE, MIDAZOLAM, REJECT, RESOLVE, RETURN, START, check_invariants, comment,
-    create, day, hold, pick, q, reassign, receipt, receive, request, staff, text, transfer, who,
+    create, day, erase, hold, pick, q, reassign, receipt, receive, request, staff, text, transfer, who,
 };
 use crate::domain::{
     apply::fold,
@@ -112,6 +112,7 @@ fn command() -> impl Strategy<Value = Command> {
             REJECT,
             CANCEL,
             comment(),
+            erase(),
         ]),
     ]
 }
@@ -148,6 +149,7 @@ fn natural(kind: Kind, ticket: Option<&Ticket>, detour: u8, amounts: u8) -> (&'s
         (Status::Ready, _) => (worker, DISPATCH),
         (Status::Dispatched, _) => ("nina", receive(natural_receipt(ticket, amounts))),
         (Status::OnHold, _) => (worker, Command::Resume),
+        (_, 0..4) => ("admin", erase()),
         _ => ("nina", comment()),
     }
 }
@@ -222,6 +224,10 @@ fn play(kind: Kind, steps: &[Step]) -> (BTreeSet<Status>, BTreeSet<CommandName>)
 
 fn check_step(before: Option<&Ticket>, after: &Ticket, command: &Command, events: &[Event]) {
     check_invariants(after);
+    if before.is_some_and(|ticket| ticket.erased_at.is_some()) {
+        assert_eq!((command.name(), events, Some(after)), (CommandName::Erase, &[][..], before), "nothing comes after");
+        return;
+    }
     assert!(!events.is_empty() && events.iter().all(|event| event.version == after.version), "one step, one version");
     let Some(before) = before else { return assert_eq!(after.version, Version(1)) };
     if command.name() == CommandName::Comment {

@@ -210,6 +210,10 @@ pub(super) fn hold(reason: HoldReason) -> Command {
     Command::Hold { reason, note: None, resume_by: "2027-06-01T00:00:00Z".parse().unwrap() }
 }
 
+pub(super) fn erase() -> Command {
+    Command::Erase { reason: "request of the patient".to_owned() }
+}
+
 pub(super) fn comment() -> Command {
     Command::Comment { text: text("on my way") }
 }

@@ -1,14 +1,15 @@
 //! The life cycles, written out a second time as the workflow's table has them, against every status and command.
 
 use super::support::{
-    CANCEL, DIPYRONE, DISPATCH, Desk, REJECT, RESOLVE, RETURN, comment, create, hold, lot, pick, reassign, receipt,
-    receive, transfer, who,
+    CANCEL, DIPYRONE, DISPATCH, Desk, REJECT, RESOLVE, RETURN, comment, create, erase, hold, lot, pick, reassign,
+    receipt, receive, text, transfer, who,
 };
 use crate::domain::{
     command::{Amend, Command, CommandName},
     decide::allowed_from,
     reason::{HoldReason, Kind, Priority, Status},
     refusal::{More, RefusalCode},
+    text::FreeText,
 };
 
 /// A ticket of the kind brought to the status by the all-round `eve`; holds are from `held_from`.
@@ -63,6 +64,7 @@ fn command(name: CommandName) -> Command {
         CommandName::Reject => REJECT,
         CommandName::Cancel => CANCEL,
         CommandName::Comment => comment(),
+        CommandName::Erase => erase(),
     }
 }
 
@@ -72,6 +74,7 @@ fn leads_to(supply: bool, from: Status, held_from: Status, name: CommandName) ->
     use Status as S;
     match (name, from) {
         (C::Comment, from) => Some(from),
+        (C::Erase, from) if from.is_terminal() => Some(from),
         (C::Amend, S::Open) => Some(S::Open),
         (C::Claim, S::Open) => Some(S::Claimed),
         (C::Release, S::Claimed) | (C::Transfer, S::Open | S::Claimed) => Some(S::Open),
@@ -104,7 +107,9 @@ fn every_command_leads_where_the_table_says_and_nowhere_else() {
             assert_eq!(desk.status(), status);
             for &name in CommandName::ALL {
                 let mut desk = desk.clone();
-                let outcome = desk.try_as(&who("eve"), &command(name));
+                // The one command that is no act of the workflow.
+                let somebody = if name == CommandName::Erase { "admin" } else { "eve" };
+                let outcome = desk.try_as(&who(somebody), &command(name));
                 let case = format!("{kind} {status} (held from {held_from}): {name}");
                 let claimed_by_somebody = name == CommandName::Claim && desk.ticket().assignee.is_some();
                 match (leads_to(kind.is_supply(), status, held_from, name), outcome) {
@@ -150,4 +155,27 @@ fn a_ticket_on_hold_can_only_be_resumed_cancelled_or_commented() {
         allowed_from(Kind::Refill, Status::OnHold),
         [CommandName::Resume, CommandName::Cancel, CommandName::Comment]
     );
+}
+
+/// What is erased is erased once, and nothing is told again beside it.
+#[test]
+fn an_erased_ticket_has_no_texts_and_takes_none() {
+    let mut order = create(Kind::MissingDose, &[(DIPYRONE, "5")]);
+    order.note = Some(text("bed 4"));
+    let mut desk = Desk::with(order);
+    let refused = desk.refuses("admin", erase(), RefusalCode::InvalidTransition);
+    assert!(matches!(refused.more, Some(More::Transition { status: Status::Open, .. })));
+    desk.does("nina", CANCEL);
+    let version = desk.ticket().version;
+    for name in ["nina", "paul", "mary", "audit"] {
+        desk.refuses(name, erase(), RefusalCode::RoleNotAllowed);
+    }
+    assert_eq!(desk.does("admin", erase()).len(), 1);
+    let mut erased = desk.ticket().clone();
+    erased.for_each_text(&mut |text| assert_eq!(*text, FreeText::Erased));
+    assert_eq!((erased.note.clone(), erased.version), (Some(FreeText::Erased), version.next()));
+    assert_eq!(erased.erased_at, Some(erased.updated_at));
+    assert_eq!(desk.does("admin", erase()), [], "asked again");
+    desk.refuses("nina", comment(), RefusalCode::TextsErased);
+    assert_eq!(*desk.ticket(), erased);
 }

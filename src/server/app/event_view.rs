@@ -49,8 +49,9 @@ fn data(change: &Change) -> Map<String, Value> {
         Change::Amended { priority, note, lines, override_reason, .. } => {
             let lines: Option<Vec<Line>> = lines.as_ref().map(|lines| lines.iter().map(Line::from).collect());
             let mut data = object(json!({ "priority": priority, "lines": lines, "override": override_reason }));
-            if let Some(note) = note {
-                data.insert("note".to_owned(), json!(note.as_ref().map(FreeText::shown)));
+            // An erased note is left out: null says that it was removed.
+            if let Some(note) = note.as_ref().filter(|note| note.as_ref().is_none_or(|text| text.plain().is_some())) {
+                data.insert("note".to_owned(), json!(shown(note)));
             }
             return data;
         }
@@ -71,7 +72,8 @@ fn data(change: &Change) -> Map<String, Value> {
         Change::Held { reason, note, resume_by } => {
             json!({ "reason": reason, "note": shown(note), "resume_by": millis::text(*resume_by) })
         }
-        Change::Commented { text } => json!({ "text": text.shown() }),
+        Change::Commented { text } => json!({ "text": text.plain() }),
+        Change::Erased { reason } => json!({ "reason": reason }),
         Change::Claimed | Change::PicksDiscarded | Change::Released | Change::Unpicked | Change::Resumed => json!({}),
     };
     object(value)
@@ -94,7 +96,7 @@ fn reasoned(reason: &impl Serialize, note: &Option<FreeText>) -> Value {
 }
 
 fn shown(note: &Option<FreeText>) -> Option<&str> {
-    note.as_ref().map(FreeText::shown)
+    note.as_ref().and_then(FreeText::plain)
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -384,6 +384,17 @@ impl Form for wire::CancelRequest {
     }
 }
 
+/// Longest reason of an erasure, in characters.
+const ERASE_REASON_MAX: usize = 200;
+
+impl Form for wire::EraseRequest {
+    fn into_command(self) -> Formed<Command> {
+        let reason = clean(&self.reason, ERASE_REASON_MAX)
+            .map_err(|why| Misfit::Shape { field: "reason".to_owned(), detail: why.to_string() })?;
+        Ok(Command::Erase { reason })
+    }
+}
+
 impl Form for wire::CommentRequest {
     fn into_command(self) -> Formed<Command> {
         Ok(Command::Comment { text: free_text("text", &self.text)? })

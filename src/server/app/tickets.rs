@@ -9,7 +9,7 @@ use super::{
     idempotency::{command_id, fingerprint},
     scans,
     ticket_cache::TicketCache,
-    ticket_forms::{self, Asked, AskedLine, Misfit},
+    ticket_forms::{self, Asked, AskedLine, Form, Misfit},
 };
 use crate::{
     api::tickets as wire,
@@ -270,6 +270,25 @@ impl TicketDesk {
             _ => Some(sending.expected.ok_or(DeskError::VersionMissing)?),
         };
         self.submit(by, request, (ticket.id, ticket.ward), command, expected, sending.wait).await
+    }
+
+    /// Erases the texts of a ticket at its end. Whoever may do that need not be one of those who see the ticket.
+    pub(crate) async fn erase(
+        &self,
+        by: &Principal,
+        id_or_number: &str,
+        body: &wire::EraseRequest,
+        sending: &Sending,
+    ) -> Result<Sent, DeskError> {
+        permission::check_role(CommandName::Erase, &by.actor.roles)?;
+        let command = body.clone().into_command()?;
+        let id = self.resolve(id_or_number).await?;
+        let ticket = self.tickets.ticket(id).await?.ok_or(DeskError::NoTicket)?;
+        let request = self.request(by, sending, Some(id), CommandName::Erase, body);
+        if let Some(answer) = self.answered(&request).await? {
+            return Ok(answer);
+        }
+        self.submit(by, request, (id, ticket.ward), command, None, sending.wait).await
     }
 
     fn request(

@@ -68,6 +68,11 @@ pub(crate) fn nurse() -> Actor {
     actor("ana", Role::Nurse, &["UTI", "CM"], &[])
 }
 
+/// Has no hand in tickets, but for their texts.
+pub(crate) fn administrator() -> Actor {
+    actor("ada", Role::Admin, &[], &[])
+}
+
 /// Of both pharmacies.
 pub(crate) fn pharmacist(name: &str) -> Actor {
     actor(name, Role::Pharmacist, &[], &["CENTRAL", "SATELITE"])

@@ -6,16 +6,16 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     AppState,
     error::ApiError,
-    extract::{Caller, LaxJson, Path},
+    extract::{Caller, Json, LaxJson, Path},
     headers::{VersionHeader, Write, WriteHeaders},
-    tickets::answer,
+    tickets::{answer, answer_erasure},
 };
 use crate::{
     api::{
         problem::Problem,
         tickets::{
-            CancelRequest, CommentRequest, DispatchRequest, HoldRequest, Nothing, PickRequest, Reassign,
-            ReceiveRequest, RejectRequest, ResolveRequest, ReturnRequest, Ticket, Transfer,
+            CancelRequest, CommentRequest, DispatchRequest, EraseRequest, Erasure, HoldRequest, Nothing, PickRequest,
+            Reassign, ReceiveRequest, RejectRequest, ResolveRequest, ReturnRequest, Ticket, Transfer,
         },
     },
     domain::command::Command,
@@ -40,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reject))
         .routes(routes!(cancel))
         .routes(routes!(comment))
+        .routes(routes!(erase))
 }
 
 /// Declares the operation of one command: `parse` makes the command of the body.
@@ -156,4 +157,31 @@ command! {
     /// Says something about it; needs no version and gives none.
     comment, "/v1/tickets/{id}/comment", "comment_ticket", CommentRequest, { "text": "please leave it at the desk" },
     params(WriteHeaders), form
+}
+
+/// Erases the texts of a ticket that is at its end: note, patient reference, places searched, comments.
+///
+/// They are gone for good from the ticket, its history, the feed, searches and the answers that were given under an idempotency key; the
+/// ticket, its lines and who did what stay, and so do the log's hashes. For administrators, who see no more of the ticket than its number. Asked
+/// again, the answer is the same. Backups made before still hold the texts.
+#[utoipa::path(
+    post, path = "/v1/tickets/{id}/erase", tag = "tickets", operation_id = "erase_ticket", security(("bearer" = ["admin"])),
+    params(("id" = String, Path, description = "Id or number"), WriteHeaders),
+    request_body(content = EraseRequest, example = json!({ "reason": "request of the patient, protocol 2026/114" })),
+    responses(
+        (status = 200, description = "Erased", body = Erasure, headers(("ETag" = String, description = "The ticket's version, quoted"))),
+        (status = 202, description = "Durable, not decided yet: ask at Location", headers(("Location" = String), ("Retry-After" = String))),
+        (status = 404, description = "No such ticket", body = Problem),
+        (status = 409, description = "`invalid_transition`: it is not at its end; with `ticket_status` and `allowed`", body = Problem),
+        (status = 422, description = "The key was used for another request", body = Problem),
+    )
+)]
+async fn erase(
+    State(state): State<AppState>,
+    Caller(by): Caller,
+    Path(id): Path<String>,
+    Write(sending): Write,
+    Json(body): Json<EraseRequest>,
+) -> Result<Response, ApiError> {
+    Ok(answer_erasure(&state, state.desk().erase(&by, &id, &body, &sending).await?))
 }

@@ -22,7 +22,7 @@ use crate::{
         List,
         events::TicketEvent,
         problem::Problem,
-        tickets::{CancelRequest, NewTicket, Ticket, TicketPatch},
+        tickets::{CancelRequest, Erasure, NewTicket, Ticket, TicketPatch},
     },
     domain::{
         command::CommandName,
@@ -294,6 +294,21 @@ pub(super) fn answer(state: &AppState, sent: Sent) -> Response {
             response
         }
     }
+}
+
+/// The answer to an erasure: of the ticket only what its eraser may know.
+pub(super) fn answer_erasure(state: &AppState, sent: Sent) -> Response {
+    let erasure = match &sent {
+        Sent::Done { outcome: StoredOutcome { outcome: Outcome::Applied(ticket), .. }, .. } => ticket
+            .erased_at
+            .map(|erased_at| Erasure { id: ticket.id.to_string(), number: ticket.number.clone(), erased_at }),
+        _ => None,
+    };
+    let mut response = answer(state, sent);
+    if let Some(erasure) = erasure {
+        *response.body_mut() = Json(erasure).into_response().into_body();
+    }
+    response
 }
 
 fn done(command: CommandName, ticket: &ticket::Ticket) -> Response {

@@ -160,7 +160,8 @@ pub struct RecordedEvent {
 /// Submits commands, keeps outcomes, feeds events.
 ///
 /// Invariants: an acknowledged command is durable (I1); outcomes depend only on log order, prior state and facts (I2); the same
-/// key and body give the same answer (I3); the feed has no gap and starts from committed events (I7).
+/// key and body give the same answer (I3); the feed has no gap and starts from committed events (I7). Once an erasure is committed no
+/// text of the ticket can be read any more, neither in its state, its events, its outcomes nor by search, and the audit says who erased it.
 #[async_trait]
 pub trait Pipeline: Send + Sync {
     /// Makes the command durable and waits for its outcome, at most `wait`.

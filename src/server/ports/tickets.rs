@@ -120,9 +120,6 @@ pub trait TicketStore: Send + Sync {
     /// Everything that happened to a ticket, oldest first.
     async fn history(&self, id: TicketId) -> StoreResult<Vec<RecordedEvent>>;
 
-    /// Deletes the key of a ticket's free texts and patient reference: they cannot be read again, the audit chain stays whole.
-    async fn erase_texts(&self, id: TicketId) -> StoreResult<()>;
-
     /// Open tickets by status, of what the reader may see, as lists show it.
     async fn counts(&self, visibility: Visibility) -> StoreResult<BTreeMap<Status, u64>>;
 }

@@ -4,6 +4,7 @@ mod audit;
 pub mod backup;
 mod convert;
 mod copying;
+mod erasing;
 mod error;
 mod events;
 mod facts;

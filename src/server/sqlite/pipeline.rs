@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     SqliteStore,
     convert::{from_millis, to_millis, to_uuid},
+    erasing,
     error::unreadable,
     events, facts, rows,
     sealing::{self, TextKey},
@@ -23,7 +24,7 @@ use crate::{
     domain::{
         actor::UserId,
         apply::apply,
-        command::Command,
+        command::{Command, CommandName},
         decide::decide,
         event::Event,
         ticket::{Ticket, TicketId},
@@ -87,17 +88,22 @@ impl SqliteStore {
         at: Option<Timestamp>,
         wait: Duration,
     ) -> Result<Submitted, SubmitError> {
+        let erases = submission.command.name() == CommandName::Erase;
         let answer = self
             .writer
             .try_write(move |conn| execute(conn, &submission, at))
             .map_err(|writer::Refused| SubmitError::Overloaded { retry_after: RETRY_AFTER })?;
-        match tokio::time::timeout(wait.max(COMMIT_WITHIN), answer).await {
+        let submitted = match tokio::time::timeout(wait.max(COMMIT_WITHIN), answer).await {
             Ok(Ok(Ok(Verdict::Done(outcome)))) => Ok(Submitted::Done(*outcome)),
             Ok(Ok(Ok(Verdict::KeyReused))) => Err(SubmitError::KeyReused),
             Ok(Ok(Err(error))) => Err(error.into()),
             Ok(Err(_)) => Err(SubmitError::Unknown("the store closed before it answered".to_owned())),
             Err(_) => Err(SubmitError::Unknown("the write is taking long".to_owned())),
+        };
+        if erases && submitted.is_ok() {
+            self.empty_wal().await;
         }
+        submitted
     }
 }
 
@@ -180,20 +186,23 @@ fn record(
     let unsound = |error: &dyn std::fmt::Display| StoreError::Broken(format!("a decided event does not fold: {error}"));
     let mut state = before.map(|stored| stored.ticket.clone());
     let mut steps = Vec::with_capacity(decided.len());
-    for event in decided {
-        let after = apply(state, &event).map_err(|error| unsound(&error))?;
-        steps.push((event, after.clone()));
+    for event in &decided {
+        let after = apply(state, event).map_err(|error| unsound(&error))?;
+        steps.push(after.clone());
         state = Some(after);
     }
     let after = state.ok_or_else(|| unsound(&"there is none"))?;
     match before {
-        Some(stored) => rows::update(conn, stored, &after)?,
+        Some(stored) => {
+            rows::update(conn, stored, &after)?;
+            erasing::follow(conn, stored, &decided)?;
+        }
         None => {
             rows::insert(conn, submission.command_id, &after)?;
             facts::use_number(conn, &after.ward)?;
         }
     }
-    steps.into_iter().try_for_each(|(event, after)| events::append(conn, head, event, &after))?;
+    decided.into_iter().zip(steps).try_for_each(|(event, after)| events::append(conn, head, event, &after))?;
     Ok(after)
 }
 

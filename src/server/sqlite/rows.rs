@@ -23,7 +23,7 @@ use crate::{
 
 /// A ticket as loaded, its texts readable.
 pub(super) struct Stored {
-    row: i64,
+    pub(super) row: i64,
     pub(super) ticket: Ticket,
 }
 
@@ -210,19 +210,6 @@ fn replace_needs(conn: &Connection, row: i64, needs: &BTreeSet<Need>) -> StoreRe
         insert.execute((&need.destination, &need.medication, &need.patient, need.supply, row))?;
     }
     Ok(())
-}
-
-/// Deletes the key of a ticket's texts and every trace by which their words could be found.
-pub(super) fn erase(conn: &Connection, id: TicketId) -> StoreResult<()> {
-    let missing = || StoreError::Missing { what: "ticket", key: id.to_string() };
-    let before = load(conn, id)?.ok_or_else(missing)?;
-    TextKey::erase(conn, id)?;
-    let after = load(conn, id)?.ok_or_else(missing)?;
-    // Whatever an older release indexed goes too, not only what this one would.
-    conn.execute("DELETE FROM ticket_words WHERE ticket = ?1", [before.row])?;
-    let key = WordKey::load(conn)?;
-    sync(conn, "ticket_words", "word", before.row, &BTreeSet::new(), &found_by(&key, &after.ticket))?;
-    replace_needs(conn, before.row, &needs(conn, &after.ticket)?)
 }
 
 /// The ticket that has an identifier.

@@ -1,6 +1,7 @@
 //! `medreq ticket …`: asking, looking, and one subcommand per command of the workflow.
 
 mod act;
+mod erase;
 mod list;
 mod new;
 mod particulars;
@@ -49,6 +50,7 @@ enum Command {
     Reject(act::Reject),
     Cancel(act::Cancel),
     Comment(act::Comment),
+    Erase(erase::Erase),
 }
 
 impl Ticket {
@@ -76,6 +78,7 @@ impl Ticket {
             Command::Reject(command) => command.run(context).await,
             Command::Cancel(command) => command.run(context).await,
             Command::Comment(command) => command.run(context).await,
+            Command::Erase(command) => command.run(context).await,
         }
     }
 }

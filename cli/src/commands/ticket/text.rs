@@ -97,6 +97,7 @@ fn facts(ticket: &Ticket, now: Timestamp, zone: &Zone) -> Vec<(&'static str, Str
         ("checked by", ticket.checked_by.as_ref().map(person)),
         ("sent", sent),
         ("note", ticket.note.clone()),
+        ("texts", ticket.erased_at.map(|at| format!("erased {}", zone.minute(at)))),
         ("identifiers", (!identifiers.is_empty()).then(|| identifiers.join(", "))),
     ];
     facts.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect()

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod document;
+mod erasure;
 mod events;
 mod lists;
 mod order;

@@ -1,0 +1,55 @@
+//! Erasing a ticket's texts: the key that seals them everywhere, and every trace by which their words could be found. It never decides.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
+
+use super::{DATABASE_FILE, SqliteStore, audit, open::tune, rows::Stored, sealing::TextKey};
+use crate::{
+    domain::event::{Change, Event},
+    server::ports::{AuditEntry, StoreError, StoreResult},
+};
+
+/// Does what an erasure among the events means for the file, in their transaction.
+pub(super) fn follow(conn: &Connection, before: &Stored, events: &[Event]) -> StoreResult<()> {
+    let erasure = events.iter().find_map(|event| match &event.change {
+        Change::Erased { reason } => Some((event, reason)),
+        _ => None,
+    });
+    let Some((event, reason)) = erasure else { return Ok(()) };
+    TextKey::erase(conn, before.ticket.id)?;
+    // Whatever an older release indexed goes too, not only what this one would.
+    conn.prepare_cached("DELETE FROM ticket_words WHERE ticket = ?1 AND word GLOB '#*'")?.execute([before.row])?;
+    let entry = AuditEntry {
+        at: event.at,
+        kind: "ticket".to_owned(),
+        action: "texts_erased".to_owned(),
+        actor: Some(event.actor.person.username.to_string()),
+        subject: Some(before.ticket.number.clone()),
+        detail: json!({ "ticket": before.ticket.id, "reason": reason, "client_id": event.actor.client_id }),
+    };
+    audit::append(conn, &entry)
+}
+
+impl SqliteStore {
+    /// Copies the write-ahead log into the database and cuts it, so that deleted keys do not survive in it.
+    pub(super) async fn empty_wal(&self) {
+        let file = self.dir.join(DATABASE_FILE);
+        let checkpoint = move || -> StoreResult<()> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let conn = Connection::open_with_flags(file, flags)?;
+            tune(&conn)?;
+            // It keeps the writer out while it waits for readers: not for long.
+            conn.busy_timeout(Duration::from_millis(500))?;
+            let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            if busy { Err(StoreError::Unavailable("it is in use".to_owned())) } else { Ok(()) }
+        };
+        let joined = tokio::task::spawn_blocking(checkpoint).await;
+        let emptied = joined.unwrap_or_else(|_| Err(StoreError::Broken("a checkpoint panicked".to_owned())));
+        if let Err(error) = emptied {
+            // The erasure itself is committed, and every read follows it.
+            tracing::warn!(%error, "the write-ahead log was not emptied: an erased key leaves it at the latest when the server ends");
+        }
+    }
+}
