@@ -271,7 +271,7 @@ fn a_disk_without_room_is_told_and_outlived() {
     assert_eq!((failed.problem["code"].as_str(), failed.code), (Some("data_dir_not_writable"), 1));
 }
 
-/// A limit on the size of files stands for the disk's end: the system refuses to write on, in the middle of a commit.
+/// A limit on the size of files stands for a disk that refuses to write on, in the middle of a commit, though it shows room: a quota does so.
 #[test]
 fn a_full_disk_refuses_writes_and_keeps_what_it_promised() {
     let Site { server, home } = Site::stocked();
@@ -283,17 +283,21 @@ fn a_full_disk_refuses_writes_and_keeps_what_it_promised() {
     // Ignored, the signal becomes an error of the write, as on a full disk. The log is a file, too: it must not be what fills up.
     shell.args([
         "-c",
-        &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\" 2>/dev/null"),
+        &format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\" 2>/dev/null"),
         env!("CARGO_BIN_EXE_medreq"),
     ]);
     let server = Server::start_by(shell, &dir, &[]);
+    let ready = || {
+        let answer = server.call("", "GET", "/readyz").send();
+        (answer.status, answer.json["checks"]["store"].clone())
+    };
 
-    let note = "x".repeat(1_900);
     let mut body = wish("UTI", "HEPA-5000", "1");
-    body["note"] = json!(note);
-    let mut kept = Vec::new();
+    body["note"] = json!("x".repeat(1_900));
+    let (mut kept, mut last) = (Vec::new(), String::new());
     let refused = eventually("a full disk", || {
-        let answer = server.create(&nurse, &body);
+        last = format!("full-{}", kept.len());
+        let answer = server.call(&nurse, "POST", "/v1/tickets").key(&last).json(&body).send();
         if answer.status != 201 {
             return Some(answer);
         }
@@ -304,20 +308,28 @@ fn a_full_disk_refuses_writes_and_keeps_what_it_promised() {
     assert!(matches!(code.as_str(), "disk_full" | "store_unavailable"), "{code}");
     assert!(!refused.header("retry-after").is_empty());
     refused.problem(503, &code);
-    assert!(!kept.is_empty());
+    assert_eq!(ready(), (503, json!("unavailable")), "who watches it is told");
 
     // Reading goes on, and shows nothing of what was refused.
-    let last = kept.last().unwrap();
-    assert_eq!(&server.get(&nurse, &format!("/v1/tickets/{}", last["id"].as_str().unwrap())), last);
-    let total = server.get(&nurse, "/v1/tickets")["total"].as_u64().unwrap();
-    assert_eq!(total, kept.len() as u64);
+    let newest = kept.last().unwrap();
+    assert_eq!(&server.get(&nurse, &format!("/v1/tickets/{}", newest["id"].as_str().unwrap())), newest);
+    let total = || server.get(&nurse, "/v1/tickets")["total"].as_u64().unwrap();
+    assert_eq!(total(), kept.len() as u64);
     assert_eq!(server.call("", "GET", "/healthz").send().status, 200);
+
+    // With room again it says so by itself, and the same request is taken, without a new start.
+    server.limit_files(None);
+    assert_eq!(ready(), (200, json!("ok")));
+    server.call(&nurse, "POST", "/v1/tickets").key(&last).json(&body).send().expect(201);
+    assert_eq!(total(), kept.len() as u64 + 1);
+
+    // Full again and ended so: nothing of what was promised is lost.
+    server.limit_files(Some(0));
+    server.create(&nurse, &body).problem(503, &code);
     let (status, _) = server.end(Signal::TERM);
     assert!(status.success(), "a full disk does not keep it from ending cleanly: {status}");
-
-    // With room again everything promised is there, and work goes on.
     let server = Server::start(&dir, &[]);
-    assert_eq!(server.get(&nurse, "/v1/tickets")["total"], total);
+    assert_eq!(server.get(&nurse, "/v1/tickets")["total"], kept.len() as u64 + 1);
     server.create(&nurse, &body).expect(201);
     let backups = home.path().join("backups");
     succeeds(&["backup", "create", "--data-dir", dir.to_str().unwrap(), "--to", backups.to_str().unwrap()]);

@@ -106,9 +106,13 @@ async fn healthz() -> Json<Health> {
 async fn readyz(State(state): State<AppState>) -> Response {
     let newest = state.pipeline.newest_at().await;
     let clock = newest.as_ref().map_or(Ok(()), |newest| clock(*newest, Timestamp::now()));
+    let store = match newest {
+        Ok(_) => state.pipeline.writable().await,
+        Err(error) => Err(error),
+    };
     let stopping = *state.shutdown.borrow();
     let checks = [
-        ("store", told("store", newest.map(drop)).into()),
+        ("store", told("store", store).into()),
         ("clock", clock.into()),
         ("disk", disk(&state.data_dir, state.disk_free_min)),
         ("reference", told("reference", state.reference.policy().await.map(drop)).into()),

@@ -176,6 +176,9 @@ pub trait Pipeline: Send + Sync {
     /// When the newest committed event happened; `None` where nothing did yet. No later event is before it.
     async fn newest_at(&self) -> StoreResult<Option<Timestamp>>;
 
+    /// Passes where a command could be made durable. Free while commands are; after one could not, another write is tried.
+    async fn writable(&self) -> StoreResult<()>;
+
     /// The oldest position from which the feed can still be resumed without a gap.
     async fn tail(&self) -> StoreResult<Cursor>;
 

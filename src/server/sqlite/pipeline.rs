@@ -62,6 +62,10 @@ impl Pipeline for SqliteStore {
         self.readers.read(|conn| Ok(events::head(conn)?.at)).await
     }
 
+    async fn writable(&self) -> StoreResult<()> {
+        self.writer.probe().await
+    }
+
     async fn tail(&self) -> StoreResult<Cursor> {
         Ok(Cursor { epoch: self.epoch, seq: 0 })
     }

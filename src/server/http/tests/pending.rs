@@ -44,6 +44,9 @@ impl Pipeline for Later {
     async fn newest_at(&self) -> StoreResult<Option<Timestamp>> {
         self.store.newest_at().await
     }
+    async fn writable(&self) -> StoreResult<()> {
+        self.store.writable().await
+    }
     async fn tail(&self) -> StoreResult<Cursor> {
         self.store.tail().await
     }
