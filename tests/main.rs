@@ -8,6 +8,7 @@ mod common;
 mod config;
 mod crash;
 mod erasure;
+mod foreign;
 mod login;
 mod operations;
 mod permissions;
