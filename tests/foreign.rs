@@ -1,4 +1,4 @@
-//! Sign-in by the Rust crates `oauth2` and `openidconnect`, which know nothing of medreq. A real browser fills the forms: `tests/clients/run`
+//! Sign-in by the Rust crates `oauth2` and `openidconnect`, which know nothing of medreq. A real browser fills the forms: `tests/foreign-clients`
 //! starts these tests, for which it sets `CHROMIUM` and installs what `tests/clients/browser.mjs` needs.
 
 use std::{path::Path, process::Command};
@@ -45,7 +45,7 @@ impl Demo {
 
     /// The nurse at her browser: what it showed or where it was sent.
     fn browser(&self, what: &str, url: &str) -> String {
-        let clients = std::env::var("CLIENTS").expect("tests/clients/run says where its tools are");
+        let clients = std::env::var("CLIENTS").expect("tests/foreign-clients says where its tools are");
         let output = Command::new("node")
             .arg(Path::new(&clients).join("browser.mjs"))
             .args([what, url, self.nurse()])
@@ -85,12 +85,12 @@ fn code_of(redirect: &str, state: &CsrfToken) -> AuthorizationCode {
 }
 
 #[tokio::test]
-#[ignore = "needs a browser; tests/clients/run runs it"]
+#[ignore = "needs a browser; tests/foreign-clients runs it"]
 async fn openidconnect_signs_in_and_believes_the_id_token() {
     let demo = Demo::start();
     let issuer = IssuerUrl::new(demo.server.url.clone()).unwrap();
     let metadata = CoreProviderMetadata::discover_async(issuer, &send).await.unwrap();
-    let redirect = RedirectUrl::new("http://127.0.0.1:49154/c".to_owned()).unwrap();
+    let redirect = RedirectUrl::new("http://127.0.0.1:49154/callback".to_owned()).unwrap();
     let app = CoreClient::from_provider_metadata(metadata, ClientId::new("demo-app".to_owned()), None)
         .set_redirect_uri(redirect);
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -113,13 +113,13 @@ async fn openidconnect_signs_in_and_believes_the_id_token() {
 }
 
 #[tokio::test]
-#[ignore = "needs a browser; tests/clients/run runs it"]
+#[ignore = "needs a browser; tests/foreign-clients runs it"]
 async fn oauth2_gets_refreshes_and_introspects_tokens() {
     let demo = Demo::start();
     let app = BasicClient::new(ClientId::new("demo-app".to_owned()))
         .set_auth_uri(AuthUrl::new(demo.endpoint("/oauth2/authorize")).unwrap())
         .set_token_uri(TokenUrl::new(demo.endpoint("/oauth2/token")).unwrap())
-        .set_redirect_uri(RedirectUrl::new("http://127.0.0.1:49155/c".to_owned()).unwrap());
+        .set_redirect_uri(RedirectUrl::new("http://127.0.0.1:49155/callback".to_owned()).unwrap());
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let scopes = ["offline_access", "tickets:read"].map(|scope| Scope::new(scope.to_owned()));
     let (url, state) =
@@ -149,7 +149,7 @@ async fn oauth2_gets_refreshes_and_introspects_tokens() {
 }
 
 #[tokio::test]
-#[ignore = "needs a browser; tests/clients/run runs it"]
+#[ignore = "needs a browser; tests/foreign-clients runs it"]
 async fn oauth2_signs_a_device_in() {
     let demo = Demo::start();
     let app = BasicClient::new(ClientId::new("medreq-cli".to_owned()))

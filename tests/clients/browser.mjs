@@ -2,6 +2,7 @@
 //
 //   node browser.mjs code URL USERNAME      prints the redirect that carries the code
 //   node browser.mjs device URL USERNAME    approves the device that shows this URL
+//   node browser.mjs app URL USERNAME       either, for a program that waits for its answer
 //
 // DEMO names the demo.json with the passwords, CHROMIUM the browser.
 import { readFileSync } from 'node:fs';
@@ -29,7 +30,7 @@ async function visiting(visit) {
 async function signIn(page, username) {
   await page.locator('input[autocomplete="username"]').fill(username);
   await page.locator('input[autocomplete="current-password"]').fill(passwordOf(username));
-  await page.locator('form:has(input[autocomplete="current-password"]) button[type="submit"]').click();
+  await page.locator('form:has(input[autocomplete="current-password"]) button').click();
 }
 
 /** Signs in for an app and lets it in; gives the redirect that the app would have received. */
@@ -64,7 +65,22 @@ export async function device(url, username) {
   });
 }
 
+/** Signs in for a program that listens itself, or that waits for its device to be approved. */
+export async function app(url, username) {
+  if (new URL(url).pathname === '/device') return device(url, username);
+  const { origin } = new URL(url);
+  return visiting(async (page) => {
+    await page.goto(url);
+    await signIn(page, username);
+    const allow = page.locator('button[value="allow"]');
+    const there = page.waitForURL((address) => address.origin !== origin).then(() => true);
+    if (!await Promise.race([there, allow.waitFor().then(() => false)])) await allow.click();
+    await there;
+    return page.locator('body').innerText();
+  });
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [what, url, username] = process.argv.slice(2);
-  console.log(await { code, device }[what](url, username));
+  console.log(await { app, code, device }[what](url, username));
 }

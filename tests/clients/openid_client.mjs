@@ -53,11 +53,21 @@ assert.equal((await validate(service, own.access_token)).client_id, demo.service
 assert.equal((await client.tokenIntrospection(service, renewed.access_token)).active, true);
 console.log('openid-client: refresh, client credentials, introspection');
 
-// A key that was just made signs later: its `kid` is published before any token carries it. `--now` is for emergencies.
-execFileSync(process.env.MEDREQ, ['keys', 'rotate', '--now', '--yes', '--data-dir', process.env.DATA_DIR], { stdio: 'ignore' });
-const after = await client.refreshTokenGrant(config, renewed.refresh_token);
+// An orderly rotation publishes the new keys before they sign, and what the old ones signed goes on being good.
+const rotate = (...more) => execFileSync(process.env.MEDREQ, ['keys', 'rotate', ...more, '--url', demo.url], { stdio: 'pipe' });
 const kid = (token) => JSON.parse(Buffer.from(token.split('.')[0], 'base64url')).kid;
-assert.notEqual(kid(after.access_token), kid(tokens.access_token));
+const published = async () => (await (await fetch(config.serverMetadata().jwks_uri)).json()).keys.map((key) => key.kid);
+const before = await published();
+rotate();
+assert.equal((await published()).length, 2 * before.length);
+await validate(await discover(app.client_id), renewed.access_token);
+assert.equal((await api('/v1/tickets', renewed.access_token)).status, 200);
+// `--now` is for keys that others have: nothing that they signed is believed, and the next token is signed by another.
+rotate('--now', '--yes');
+assert.ok((await published()).every((kid) => !before.includes(kid)));
+assert.equal((await api('/v1/tickets', renewed.access_token)).status, 401);
+const after = await client.refreshTokenGrant(config, renewed.refresh_token);
+assert.ok(!before.includes(kid(after.access_token)));
 await validate(await discover(app.client_id), after.access_token);
 assert.equal((await api('/v1/tickets', after.access_token)).status, 200);
 console.log('openid-client: keys across a rotation');
