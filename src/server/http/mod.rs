@@ -34,6 +34,7 @@ mod rate;
 mod reference;
 mod replies;
 mod request_id;
+mod roles;
 mod routing;
 mod serve;
 mod service_accounts;

@@ -3,9 +3,9 @@
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, external_docs::ExternalDocsBuilder};
 
-use super::replies;
+use super::{replies, roles::Needed};
 use crate::{
     api::{PROBLEM_JSON, problem::Problem},
     server::auth::Scope,
@@ -45,7 +45,8 @@ pub(super) fn base() -> OpenApi {
         .description(Some(INTRODUCTION))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
-    let mut document = OpenApiBuilder::new().info(info).build();
+    let guide = ExternalDocsBuilder::new().url(super::pages::GUIDE).description(Some("For app developers")).build();
+    let mut document = OpenApiBuilder::new().info(info).external_docs(Some(guide)).build();
     let mut schemas =
         vec![(<Problem as utoipa::ToSchema>::name().into_owned(), <Problem as utoipa::PartialSchema>::schema())];
     <Problem as utoipa::ToSchema>::schemas(&mut schemas);
@@ -106,7 +107,7 @@ fn security_schemes() -> Value {
     })
 }
 
-fn meaning(scope: Scope) -> &'static str {
+pub(super) fn meaning(scope: Scope) -> &'static str {
     match scope {
         Scope::OpenId => "An ID token",
         Scope::Profile => "Name and username in the ID token",
@@ -139,6 +140,7 @@ fn complete_operation(operation: &mut Value) {
         let mut alternatives = vec![json!({ BEARER: scopes }), json!({ "oauth2": scopes })];
         alternatives.extend(others);
         operation["security"] = Value::Array(alternatives);
+        add_roles(operation, scopes);
     }
     let responses = &mut operation["responses"];
     if has_body {
@@ -152,6 +154,15 @@ fn complete_operation(operation: &mut Value) {
     add(responses, "429", "Too many requests of this client; see Retry-After");
     add(responses, "500", "Something failed; tell the administrator the request id");
     add(responses, "503", "Busy, or a dependency is not available; see Retry-After");
+}
+
+/// Who may use it, for people to read and, as `x-roles`, for programs.
+fn add_roles(operation: &mut Value, scopes: &[String]) {
+    let needed = Needed::of(operation["operationId"].as_str().unwrap_or_default(), scopes);
+    let scope = if scopes.is_empty() { String::new() } else { format!("scope `{}`; ", scopes.join(" ")) };
+    let own = operation["description"].as_str().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    operation["description"] = json!(format!("{own}**Needs**: {scope}roles: {}.", needed.words));
+    operation["x-roles"] = json!(needed.roles);
 }
 
 /// The idempotency key of an operation that may go without one.

@@ -5,6 +5,7 @@ mod account;
 mod browser;
 mod consent;
 mod device;
+mod guide;
 mod login;
 mod next;
 mod password;
@@ -25,8 +26,8 @@ use axum::{
 use tokio::sync::OnceCell;
 use utoipa_axum::router::OpenApiRouter;
 
-pub(super) use self::reply::in_words;
 use self::{browser::Visitor, next::Next};
+pub(super) use self::{guide::PATH as GUIDE, reply::in_words};
 use super::{AppState, error::ApiError};
 use crate::server::{
     auth::{accounts::AccountError, secrets::Secret},
@@ -45,6 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .route("/account/sessions/end", post(account::end))
         .route("/account/sessions/end-all", post(account::end_all))
         .route("/account/password", get(password::show).post(password::submit))
+        .route(guide::PATH, get(guide::show))
         .route("/reset/{token}", get(password::show_reset).post(password::submit_reset))
 }
 

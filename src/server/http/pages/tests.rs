@@ -27,7 +27,7 @@ const PASSWORD: &str = "correct horse";
 const CALLBACK: &str = "http://127.0.0.1:4711/cb";
 
 /// Keeps cookies and follows forms, as browsers do.
-struct Browser<'a> {
+pub(super) struct Browser<'a> {
     app: &'a TestApp,
     cookies: BTreeMap<String, String>,
     language: &'static str,
@@ -36,7 +36,7 @@ struct Browser<'a> {
 }
 
 impl<'a> Browser<'a> {
-    fn new(app: &'a TestApp) -> Self {
+    pub(super) fn new(app: &'a TestApp) -> Self {
         Self { app, cookies: BTreeMap::new(), language: "en", page: String::new() }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    async fn open(&mut self, path: &str) -> Answer {
+    pub(super) async fn open(&mut self, path: &str) -> Answer {
         self.send("GET", path, &[], String::new()).await
     }
 
@@ -94,7 +94,7 @@ impl<'a> Browser<'a> {
     }
 
     #[track_caller]
-    fn sees(&self, text: &str) {
+    pub(super) fn sees(&self, text: &str) {
         assert!(self.page.contains(text), "{text:?} is not on the page:\n{}", self.page);
     }
 }
