@@ -79,23 +79,11 @@ impl Catalog {
         let query = wanted(&request)?;
         let _alone = self.reference.exclusive().await;
         let today = self.today().await?;
-        let searched = query.clone();
-        let proposals = self
-            .blocking(move |store| {
-                let candidates = store.candidates(searched.as_deref(), today)?;
-                let with_codes = |candidate: AdoptCandidate| {
-                    store.scan_codes(&candidate.products).map(|codes| Proposal { candidate, codes })
-                };
-                candidates.into_iter().map(with_codes).collect::<StoreResult<Vec<_>>>()
-            })
-            .await?;
-        let mut formulary = Formulary::of(self.reference.store().all_medications().await?);
-        let mut report = wire::AdoptReport { dry_run: request.dry_run, ..wire::AdoptReport::default() };
-        let changed: Vec<Medication> =
-            proposals.into_iter().filter_map(|proposal| formulary.place(proposal, &mut report)).collect();
-        if !request.dry_run {
-            self.write(by, query.as_deref(), changed).await?;
-        }
+        let known = self.reference.store().all_medications().await?;
+        let (searched, dry_run) = (query.clone(), request.dry_run);
+        let (report, changed) =
+            self.blocking(move |store| plan(store, searched.as_deref(), today, known, dry_run)).await?;
+        self.write(by, query.as_deref(), changed).await?;
         Ok(report)
     }
 
@@ -135,6 +123,27 @@ fn wanted(request: &wire::AdoptRequest) -> Result<Option<String>, ReferenceError
         (Some(query), false) if !query.trim().is_empty() => Ok(Some(query.clone())),
         _ => Err(ReferenceError::Malformed(Invalid::new("query", "say either a query that is not blank, or `all`"))),
     }
+}
+
+/// What an adoption would come to, and the medications to write: none in a dry run. One candidate after another, since a whole
+/// directory has tens of thousands.
+fn plan(
+    store: &CatalogStore,
+    query: Option<&str>,
+    today: Date,
+    known: Vec<Medication>,
+    dry_run: bool,
+) -> StoreResult<(wire::AdoptReport, Vec<Medication>)> {
+    let mut formulary = Formulary::of(known);
+    let mut report = wire::AdoptReport { dry_run, ..wire::AdoptReport::default() };
+    let mut changed = Vec::new();
+    store.each_candidate(query, today, |candidate| {
+        let codes = store.scan_codes(&candidate.products)?;
+        let placed = formulary.place(Proposal { candidate, codes }, &mut report);
+        changed.extend(placed.filter(|_| !dry_run));
+        Ok(())
+    })?;
+    Ok((report, changed))
 }
 
 /// An item that could be made, with the codes on its boxes.

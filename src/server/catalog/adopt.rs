@@ -63,25 +63,16 @@ pub struct AdoptCandidate {
 }
 
 impl CatalogStore {
-    /// The items that products found by a query (or all) could become, the largest groups first.
+    /// The items that products found by a query (or all) could become, the largest groups first; one at a time, so that a whole
+    /// directory needs little memory.
     ///
     /// # Errors
-    /// Where the store fails.
-    pub fn candidates(&self, query: Option<&str>, today: Date) -> StoreResult<Vec<AdoptCandidate>> {
-        let mut all = Vec::new();
-        self.each_candidate(query, today, |candidate| all.push(candidate))?;
-        Ok(all)
-    }
-
-    /// As [`Self::candidates`], one at a time, so that a whole directory needs little memory.
-    ///
-    /// # Errors
-    /// Where the store fails.
+    /// Where the store fails, or what `take` gives.
     pub fn each_candidate(
         &self,
         query: Option<&str>,
         today: Date,
-        mut take: impl FnMut(AdoptCandidate),
+        mut take: impl FnMut(AdoptCandidate) -> StoreResult<()>,
     ) -> StoreResult<()> {
         self.readers.read(|conn| {
             let mut codes = Codes::default();
@@ -90,7 +81,7 @@ impl CatalogStore {
                 for member in members(conn, &group.key, today)? {
                     group.add(member);
                 }
-                take(group.into_candidate(&mut codes));
+                take(group.into_candidate(&mut codes))?;
             }
             Ok(())
         })
