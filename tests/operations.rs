@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     os::unix::{
-        fs::{MetadataExt, PermissionsExt, chown},
+        fs::{PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -163,26 +163,38 @@ fn a_damaged_database_stops_the_start() {
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
     let (home, dir) = served();
-    let mut command = medreq();
+    let (program, nobody) = (home.path().join("medreq"), 65_534);
     if geteuid().is_root() {
         // Root writes everywhere: somebody else tries, with a program that they can reach.
-        let (program, nobody) = (home.path().join("medreq"), 65_534);
         fs::copy(env!("CARGO_BIN_EXE_medreq"), &program).unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
         chown(&dir, Some(nobody), Some(nobody)).unwrap();
         for entry in fs::read_dir(&dir).unwrap() {
             chown(entry.unwrap().path(), Some(nobody), Some(nobody)).unwrap();
         }
-        let mut other = Command::new(program);
-        other.uid(nobody).gid(nobody).current_dir("/");
-        command = assert_cmd::Command::from_std(other);
     }
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o500)).unwrap();
-    let failed = fails_by(command, &["up", "--listen", "127.0.0.1:0", "--data-dir", dir.to_str().unwrap()]);
-    assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o500, "its mode is its owner's choice");
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!((failed.problem["code"].as_str(), failed.code), (Some("data_dir_not_writable"), 1));
-    assert!(failed.detail().contains(dir.to_str().unwrap()), "{}", failed.detail());
+    let command = || {
+        if !geteuid().is_root() {
+            return medreq();
+        }
+        let mut other = Command::new(&program);
+        other.uid(nobody).gid(nobody).current_dir("/");
+        assert_cmd::Command::from_std(other)
+    };
+    let up = ["up", "--listen", "127.0.0.1:0", "--data-dir", dir.to_str().unwrap()];
+    for (path, closed, code) in [
+        (dir.clone(), 0o500, "data_dir_not_writable"),
+        (dir.join("medreq.db"), 0o400, "data_dir_not_writable"),
+        (dir.join("catalog.db"), 0o400, "store_unavailable"),
+    ] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(closed)).unwrap();
+        let failed = fails_by(command(), &up);
+        assert_eq!(mode(&path), closed, "its mode is its owner's choice");
+        fs::set_permissions(&path, fs::Permissions::from_mode(closed | 0o200)).unwrap();
+        assert_eq!((failed.problem["code"].as_str(), failed.code), (Some(code), 1), "{}", failed.detail());
+        let told = failed.detail();
+        assert!(told.contains(path.to_str().unwrap()) && told.contains("check its owner, its mode"), "{told}");
+    }
 }
 
 /// A small file system in memory, for as long as the test runs.
@@ -257,6 +269,14 @@ fn a_disk_without_room_is_told_and_outlived() {
     assert!(!refused.header("retry-after").is_empty());
     refused.problem(503, "disk_full");
     assert_eq!(server.get(&nurse, "/v1/tickets")["total"], taken, "something was half done");
+
+    // A backup to such a disk says which it is, and leaves nothing there.
+    let backups = dir.join("backups");
+    let failed =
+        fails(&["backup", "create", "--data-dir", served.to_str().unwrap(), "--to", backups.to_str().unwrap()]);
+    assert_eq!(failed.problem["code"], "disk_full");
+    assert!(failed.detail().contains(backups.to_str().unwrap()), "{}", failed.detail());
+    assert_eq!(fs::read_dir(&backups).unwrap().count(), 0);
 
     // With room again the same request is taken, without a new start.
     fs::remove_file(&ballast).unwrap();

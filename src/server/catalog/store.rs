@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::pool::Pool;
 use crate::server::ports::{StoreError, StoreResult};
@@ -40,6 +40,9 @@ impl CatalogStore {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(&file, flags)?;
         conn.busy_timeout(Duration::from_secs(5))?;
+        if conn.is_readonly(MAIN_DB)? {
+            return Err(not_writable(&file, "it is read-only"));
+        }
         version_of_ours(&conn)?;
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         tune(&conn)?;
@@ -74,8 +77,15 @@ fn create_private(file: &Path) -> StoreResult<()> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(StoreError::DiskFull),
-        Err(error) => Err(StoreError::Unavailable(format!("{} cannot be written: {error}", file.display()))),
+        Err(error) => Err(not_writable(file, error)),
     }
+}
+
+fn not_writable(file: &Path, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!(
+        "{} cannot be written: {reason}; check its owner, its mode and the file system",
+        file.display()
+    ))
 }
 
 fn migrate(conn: &mut Connection) -> StoreResult<()> {

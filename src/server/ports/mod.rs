@@ -15,7 +15,7 @@ pub enum StoreError {
     #[error("the store is not available: {0}")]
     Unavailable(String),
     /// No space is left on the device: nothing was written.
-    #[error("the store's disk is full")]
+    #[error("the store's disk is full; make room on it")]
     DiskFull,
     /// A unique key is taken; nothing was written.
     #[error("{what} {key:?} exists already")]

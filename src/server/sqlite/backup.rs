@@ -278,7 +278,11 @@ fn snapshot(from: &Path, to: &Path) -> Result<(), BackupError> {
         target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
         Ok(())
     };
-    copied().map_err(store_error)?;
+    copied().map_err(|error| match error {
+        // It is the backup's disk that is full, not the store's.
+        StoreError::DiskFull => BackupError::at(to)(io::ErrorKind::StorageFull.into()),
+        other => store_error(other),
+    })?;
     // What is damaged is told today, not at the restore.
     open_still(to).and_then(|conn| check_integrity(&conn)).map_err(BackupError::Unsound)?;
     let synced = fs::File::open(to).and_then(|file| file.sync_all());

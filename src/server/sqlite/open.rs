@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::schema;
 use crate::server::ports::{StoreError, StoreResult};
@@ -244,13 +244,15 @@ pub(super) enum Migration {
 pub(super) fn open_database(file: &Path, migration: Migration) -> Result<Connection, OpenError> {
     create_private(file)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = Connection::open_with_flags(file, flags).and_then(|conn| {
-        conn.busy_timeout(BUSY_TIMEOUT)?;
-        // Reads the header and the schema's root page: a file that is no database or whose head is damaged fails here.
-        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok(conn)
-    });
-    let mut conn = opened.map_err(|error| at_opening(file, error))?;
+    let mut conn = Connection::open_with_flags(file, flags).map_err(|error| at_opening(file, error))?;
+    // SQLite opens what it may not write for reading alone. Told before the first read, which would leave side files that nobody may write.
+    if conn.is_readonly(MAIN_DB).map_err(|error| at_opening(file, error))? {
+        return Err(OpenError::NotWritable { path: file.to_owned(), reason: "it is read-only".to_owned() });
+    }
+    conn.busy_timeout(BUSY_TIMEOUT).map_err(|error| at_opening(file, error))?;
+    // Reads the header and the schema's root page: a file that is no database or whose head is damaged fails here.
+    let readable = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+    readable.map_err(|error| at_opening(file, error))?;
     let outdated = schema::version_of_ours(&conn)? < schema::NEWEST;
     let _lock = match (migration, file.parent()) {
         (Migration::Beside, Some(dir)) if outdated => Some(take_lock(dir).map_err(|error| match error {
