@@ -32,8 +32,21 @@ pub(super) fn follow(conn: &Connection, before: &Stored, events: &[Event]) -> St
     audit::append(conn, &entry)
 }
 
+/// Copies the write-ahead log into the database and cuts it, so that keys erased before do not survive in it.
+pub(super) fn empty_log(conn: &Connection) {
+    let busy = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    let emptied = match busy.map_err(StoreError::from) {
+        Ok(true) => Err(StoreError::Unavailable("it is in use".to_owned())),
+        other => other.map(drop),
+    };
+    if let Err(error) = emptied {
+        // What was erased is committed, and every read follows it.
+        tracing::warn!(%error, "the write-ahead log was not emptied: an erased key leaves it at the latest when the server ends or starts");
+    }
+}
+
 impl SqliteStore {
-    /// Copies the write-ahead log into the database and cuts it, so that deleted keys do not survive in it.
+    /// As [`empty_log`], beside the writer.
     pub(super) async fn empty_wal(&self) {
         let file = self.dir.join(DATABASE_FILE);
         let checkpoint = move || -> StoreResult<()> {
@@ -42,14 +55,12 @@ impl SqliteStore {
             tune(&conn)?;
             // It keeps the writer out while it waits for readers: not for long.
             conn.busy_timeout(Duration::from_millis(500))?;
-            let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-            if busy { Err(StoreError::Unavailable("it is in use".to_owned())) } else { Ok(()) }
+            empty_log(&conn);
+            Ok(())
         };
         let joined = tokio::task::spawn_blocking(checkpoint).await;
-        let emptied = joined.unwrap_or_else(|_| Err(StoreError::Broken("a checkpoint panicked".to_owned())));
-        if let Err(error) = emptied {
-            // The erasure itself is committed, and every read follows it.
-            tracing::warn!(%error, "the write-ahead log was not emptied: an erased key leaves it at the latest when the server ends");
+        if let Err(error) = joined.unwrap_or_else(|_| Err(StoreError::Broken("a checkpoint panicked".to_owned()))) {
+            tracing::warn!(%error, "the write-ahead log was not emptied");
         }
     }
 }

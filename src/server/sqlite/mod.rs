@@ -65,6 +65,10 @@ impl SqliteStore {
         let migration = if lock.is_some() { Migration::Alone } else { Migration::Beside };
         let file = dir.join(DATABASE_FILE);
         let conn = open::open_database(&file, migration)?;
+        if lock.is_some() {
+            // A server that was killed may have left a key there that was erased since.
+            erasing::empty_log(&conn);
+        }
         let epoch = schema::epoch(&conn)?;
         let readers = Readers::open(&file)?;
         let writer = Writer::start(conn)?;

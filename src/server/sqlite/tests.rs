@@ -110,6 +110,34 @@ async fn the_file_shows_no_free_text_and_erasing_leaves_no_key() {
     store.verify().await.unwrap();
 }
 
+/// A reader holds the write-ahead log, so that the key stays in it, and then the server is killed.
+#[tokio::test]
+async fn a_key_that_an_erasure_had_to_leave_in_the_log_goes_with_the_next_start() {
+    let (dir, after) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = serve(dir.path());
+    let ports = ports_of(&store);
+    ports.open_hospital().await;
+    let ticket = ports.done(creation("k", missing_dose("PRONTUARIO998877", "HEPARINA"))).await;
+    let cancel = Command::Cancel { reason: CancelReason::ALL[0], note: None };
+    let ended = ports.done(on("end", &ticket, cancel, nurse())).await;
+
+    let reader = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let key: Vec<u8> = reader.query_row("SELECT key FROM ticket_keys", [], |row| row.get(0)).unwrap();
+    let has_key = |dir: &Path| bytes_of(dir).windows(key.len()).any(|window| window == key);
+    let erase = Command::Erase { reason: "on request".to_owned() };
+    ports.done(on("erase", &ended, erase, contract::administrator())).await;
+    for name in [DATABASE_FILE, "medreq.db-wal"] {
+        fs::copy(dir.path().join(name), after.path().join(name)).unwrap();
+    }
+    assert!(has_key(after.path()), "this is what was left");
+
+    let store = serve(after.path());
+    assert!(!has_key(after.path()));
+    let left = ports_of(&store).tickets.ticket(ticket.id).await.unwrap().unwrap();
+    assert_eq!(left.missing_dose.unwrap().patient_ref, FreeText::Erased);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_second_process_and_many_readers_meet_no_lock() {
     let dir = TempDir::new().unwrap();
