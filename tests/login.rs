@@ -1,9 +1,10 @@
-//! Signing in on the command line (RFC 8628): codes that nobody approves, and tokens that cannot be renewed.
+//! Signing in on the command line (RFC 8628): the code, the browser that approves it, the tokens that are kept, renewed and ended.
 
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -13,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::medreq;
+use crate::common::{Browser, Machine, Site, eventually, medreq};
 
 /// A machine on which somebody uses the command line.
 struct Desk {
@@ -64,6 +65,17 @@ impl Desk {
         self.home.path().join("medreq/login").join(format!("{address}.json"))
     }
 
+    fn kept(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.file()).unwrap()).unwrap()
+    }
+
+    /// Changes what is kept, as time or another machine would.
+    fn change(&self, name: &str, value: Value) {
+        let mut kept = self.kept();
+        kept[name] = value;
+        fs::write(self.file(), kept.to_string()).unwrap();
+    }
+
     /// Tokens as `medreq login` keeps them.
     fn plant(&self, access: &str, expires_in: i64) {
         fs::create_dir_all(self.file().parent().unwrap()).unwrap();
@@ -75,6 +87,13 @@ impl Desk {
 
     fn login(&self, args: &[&str]) -> Waiting {
         Waiting::new(self, args)
+    }
+
+    /// Signs in as `admin`, who approves at once.
+    fn signed_in(&self, browser: &mut Browser) -> Said {
+        let waiting = self.login(&[]);
+        browser.decide(&waiting.code, "allow");
+        waiting.end().done()
     }
 }
 
@@ -130,6 +149,104 @@ impl Drop for Waiting {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn refreshes(site: &Site) -> usize {
+    let entries = site.server.get(&site.token("admin"), "/auth/v1/audit?kind=auth&limit=200");
+    entries["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "token_refreshed").count()
+}
+
+#[test]
+fn a_code_signs_in_and_stays_signed_in_until_the_logout() {
+    let site = Site::new();
+    let mut browser = Browser::signed_in(&Machine::here(&site.server.url), "admin");
+    let desk = Desk::new(&site.server.url);
+    let refused = desk.run(&["whoami", "--json"]);
+    assert_eq!(refused.refused(), (4, "no_token".to_owned()));
+    assert!(refused.err.contains("medreq login"), "{}", refused.err);
+
+    let said = desk.signed_in(&mut browser);
+    let kept = desk.kept();
+    let (access, refresh) = (kept["access_token"].as_str().unwrap(), kept["refresh_token"].as_str().unwrap());
+    assert!(
+        said.out.contains("\"admin\"") && said.err.contains(&format!("{}/device", site.server.url)),
+        "{}",
+        said.err
+    );
+    for secret in [access, refresh] {
+        assert!(!said.out.contains(secret) && !said.err.contains(secret));
+    }
+    let dir = desk.file().parent().unwrap().to_owned();
+    assert_eq!((mode(&desk.file()), mode(&dir)), (0o600, 0o700));
+    let who: Value = serde_json::from_str(&desk.run(&["whoami", "--json"]).done().out).unwrap();
+    assert_eq!(
+        (&who["username"], &who["token_from"], &who["client_id"]),
+        (&json!("admin"), &json!("login"), &json!("medreq-cli"))
+    );
+    assert!(who["session"]["device"].as_str().unwrap().starts_with("medreq on "), "{who}");
+
+    // Twenty commands find the token about to expire: one renews it, the others wait and use what it got.
+    desk.change("expires_at", json!(Timestamp::now() + SignedDuration::from_secs(5)));
+    let before = refreshes(&site);
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..20).map(|_| scope.spawn(|| desk.run(&["whoami"]))).collect();
+        running.into_iter().for_each(|run| drop(run.join().unwrap().done()));
+    });
+    assert_eq!(refreshes(&site) - before, 1);
+    assert_eq!(mode(&desk.file()), 0o600);
+    // What the server refuses is renewed too, whatever this machine's clock says.
+    desk.change("access_token", json!("not.a.token"));
+    desk.run(&["user", "list"]).done();
+
+    // Whoever signs in again leaves no session behind.
+    let replaced = desk.kept();
+    desk.signed_in(&mut browser);
+    let dead = |token: &str| site.server.call(token, "GET", "/auth/v1/me").send().status == 401;
+    eventually("the end of the session that was replaced", || {
+        dead(replaced["access_token"].as_str().unwrap()).then_some(())
+    });
+
+    let last = desk.kept();
+    desk.run(&["logout"]).done();
+    assert!(!desk.file().exists());
+    eventually("the end of the session", || dead(last["access_token"].as_str().unwrap()).then_some(()));
+    let form = format!(
+        "grant_type=refresh_token&client_id=medreq-cli&refresh_token={}",
+        last["refresh_token"].as_str().unwrap()
+    );
+    let refused = site.server.call("", "POST", "/oauth2/token").body("application/x-www-form-urlencoded", form).send();
+    assert_eq!(refused.expect(400)["error"], "invalid_grant");
+    desk.run(&["logout"]).done();
+}
+
+#[test]
+fn who_is_refused_or_signed_out_elsewhere_is_told_to_sign_in() {
+    let site = Site::new();
+    let mut browser = Browser::signed_in(&Machine::here(&site.server.url), "admin");
+    let (here, there) = (Desk::new(&site.server.url), Desk::new(&site.server.url));
+    let waiting = here.login(&["--scope", "audit:read"]);
+    browser.decide(&waiting.code, "deny");
+    assert_eq!(waiting.end().refused(), (4, "access_denied".to_owned()));
+    assert!(!here.file().exists());
+
+    let waiting = here.login(&["--scope", "audit:read"]);
+    browser.decide(&waiting.code, "allow");
+    waiting.end().done();
+    let who: Value = serde_json::from_str(&here.run(&["whoami", "--json"]).done().out).unwrap();
+    assert_eq!(who["scopes"], json!(["openid", "profile", "offline_access", "audit:read"]));
+    there.signed_in(&mut browser);
+
+    there.run(&["logout", "--all"]).done();
+    assert!(!there.file().exists());
+    let ended = eventually("the end of the other session", || {
+        Some(here.run(&["whoami", "--json"])).filter(|said| said.code != 0)
+    });
+    assert_eq!(ended.refused(), (4, "signed_out".to_owned()));
+    assert!(ended.err.contains("run `medreq login`") && !here.file().exists(), "{}", ended.err);
 }
 
 /// A server that gives scripted answers by path, and notes what it was asked.

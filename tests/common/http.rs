@@ -168,6 +168,8 @@ pub(crate) struct Feed {
     response: Response,
     buffer: Vec<u8>,
     last_id: Option<String>,
+    /// When to come back after its end, in milliseconds, as the server said.
+    pub(crate) retry: Option<u64>,
 }
 
 /// An event as the feed tells it.
@@ -190,7 +192,7 @@ impl Feed {
         if response.status() != 200 {
             return Err(format!("the feed answers {}", response.status()));
         }
-        Ok(Self { response, buffer: Vec::new(), last_id: None })
+        Ok(Self { response, buffer: Vec::new(), last_id: None, retry: None })
     }
 
     /// The next event; `None` where none came within the time given, an error where the connection ended.
@@ -220,6 +222,8 @@ impl Feed {
                 self.last_id = Some(id.trim().to_owned());
             } else if let Some(text) = line.strip_prefix("data:") {
                 data.push_str(text.trim_start());
+            } else if let Some(time) = line.strip_prefix("retry:") {
+                self.retry = time.trim().parse().ok();
             }
         }
         let data: Value = serde_json::from_str(&data).ok()?;

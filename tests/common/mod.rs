@@ -1,5 +1,6 @@
 //! What the tests of the binary share: a server on a free port, commands against it, requests by hand. Ends what it starts.
 
+mod browser;
 mod hospital;
 mod http;
 
@@ -16,12 +17,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use self::{
+    browser::{Browser, Machine, PASSWORD, REDIRECT, request},
     hospital::{Hospital, plain, wish},
     http::{Answer, Call, Feed},
 };
 
 /// How long anything may take before a test gives up; generous, since test machines are slow and busy.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Has a server believe this machine where a request comes from.
+pub(crate) const BEHIND_PROXY: &[&str] = &["--trusted-proxy", "127.0.0.1"];
 
 /// The repository's test data.
 pub(crate) fn data(name: &str) -> PathBuf {
@@ -82,6 +87,11 @@ impl Server {
             }
         };
         Self { child, url, dir: dir.to_owned(), lines: Mutex::new(lines) }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal and waits for the end.
@@ -160,10 +170,22 @@ impl Site {
     /// Starts from an empty directory and imports places and people by the command line, as hospital IT would.
     pub(crate) fn new() -> Self {
         let home = TempDir::new().unwrap();
-        let dir = home.path().join("data");
-        let server = Server::start(&dir, &[]);
+        let server = Server::start(&home.path().join("data"), &[]);
+        Self::over(server, home)
+    }
+
+    /// One that trusts this machine as its proxy, so that requests come from where a test says.
+    pub(crate) fn behind_proxy() -> Self {
+        let home = TempDir::new().unwrap();
+        let server = Server::start(&home.path().join("data"), BEHIND_PROXY);
+        Self::over(server, home)
+    }
+
+    /// The same over a server of the test's own, on an empty directory in `home`.
+    pub(crate) fn over(server: Server, home: TempDir) -> Self {
+        let dir = server.dir.clone();
         let password = home.path().join("password");
-        std::fs::write(&password, "correct horse battery\n").unwrap();
+        std::fs::write(&password, PASSWORD).unwrap();
         medreq()
             .args(["user", "add", "admin", "--name", "Administrador", "--role", "admin", "--password-file"])
             .arg(&password)
