@@ -156,7 +156,7 @@ impl Auth {
     /// [`DeviceError`]; a wrong code is counted against its source.
     pub async fn waiting_device(&self, user_code: &str, source: Source) -> Result<DeviceGrant, DeviceError> {
         let now = super::now();
-        self.throttle.begin(GUESSES, source, now).map_err(|wait| DeviceError::TooSoon(wait.0))?;
+        self.begin_attempt(GUESSES, source, now).await.map_err(DeviceError::TooSoon)?;
         let grant = match typed(user_code) {
             Some(code) => self.sessions.device_by_user_code(&code, now).await?,
             None => None,

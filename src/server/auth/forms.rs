@@ -62,7 +62,7 @@ impl Auth {
         let now = Timestamp::now();
         // A prefix that no username can have keeps the two sorts of names apart.
         let account: String = format!("client:{client_id}").chars().take(100).collect();
-        self.throttle.begin(&account, source, now).map_err(|wait| TokenError::TooSoon(wait.0))?;
+        self.begin_attempt(&account, source, now).await.map_err(TokenError::TooSoon)?;
         let client = self.store.client(client_id).await?;
         let right = secrets::matches(secret, client.as_ref().and_then(|client| client.secret_hash.as_deref()));
         match client {

@@ -184,6 +184,8 @@ pub struct Auth {
     passwords: Passwords,
     throttle: Throttle,
     failures: FailureBudget,
+    /// Of attempts that came too soon.
+    held_back: FailureBudget,
     /// Held over reads and writes of users and clients, so that no two changes of this node cross.
     changes: tokio::sync::Mutex<()>,
 }
@@ -249,6 +251,7 @@ impl Auth {
             passwords: Passwords::default(),
             throttle: Throttle::default(),
             failures: FailureBudget::default(),
+            held_back: FailureBudget::default(),
             changes: tokio::sync::Mutex::new(()),
         }))
     }

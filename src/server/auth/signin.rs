@@ -5,7 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Auth, audit, passwords::Password, throttle::Source};
+use super::{
+    Auth,
+    audit::{self, FailureBudget},
+    passwords::Password,
+    throttle::Source,
+};
 use crate::{
     domain::code::Username,
     server::ports::{StoreError, User},
@@ -42,7 +47,7 @@ impl Auth {
         let now = Timestamp::now();
         let username = username.parse::<Username>().ok();
         let account = username.as_ref().map_or(NO_USERNAME, Username::as_str);
-        self.throttle.begin(account, source, now).map_err(|wait| SignInError::TooSoon(wait.0))?;
+        self.begin_attempt(account, source, now).await.map_err(SignInError::TooSoon)?;
         let Ok(password) = Password::typed(password) else {
             return self.refuse(account, source, now).await;
         };
@@ -66,9 +71,24 @@ impl Auth {
         Err(SignInError::Refused)
     }
 
+    /// Counts an attempt at a secret as failed before it is looked at. One that comes too soon is written down, too, but has a budget of its own: a
+    /// flood of them must not leave out the failures of others.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(super) async fn begin_attempt(&self, account: &str, source: Source, now: Timestamp) -> Result<(), Duration> {
+        let Err(wait) = self.throttle.begin(account, source, now) else { return Ok(()) };
+        self.audit_within(&self.held_back, "attempt_held_back", account, source, now).await;
+        Err(wait.0)
+    }
+
     /// Writes a failure down, within the budget; a store that does not take it changes no answer.
     pub(super) async fn audit_failure(&self, action: &str, subject: &str, source: Source, now: Timestamp) {
-        let Some(left_out) = self.failures.spend(now) else { return };
+        self.audit_within(&self.failures, action, subject, source, now).await;
+    }
+
+    async fn audit_within(&self, budget: &FailureBudget, action: &str, subject: &str, source: Source, now: Timestamp) {
+        let Some(left_out) = budget.spend(now) else { return };
         let mut detail = json!({ "source": source.to_string() });
         if left_out > 0 {
             detail["failures_left_out_before"] = left_out.into();
