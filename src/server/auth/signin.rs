@@ -56,7 +56,7 @@ impl Auth {
             None => None,
         };
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let right = self.passwords.verify(password, hash).await;
+        let right = self.passwords.verify(password, hash, source).await;
         match user {
             Some(user) if right && !user.disabled => {
                 self.throttle.succeeded(account, source);
