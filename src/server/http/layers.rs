@@ -16,7 +16,7 @@ use axum::{
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{AppState, error::ApiError, pages, peers, request_id};
+use super::{AppState, error::ApiError, oauth2, pages, peers, request_id};
 
 /// Most bytes of a request's headers, and of its address. The connection reads more, so that this is answered by a problem document.
 const HEADERS_MAX_BYTES: usize = 32 * 1_024;
@@ -41,6 +41,7 @@ pub(super) fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppStat
         .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
         .layer(middleware::from_fn(limit_headers))
         .layer(middleware::from_fn(pages::in_words))
+        .layer(middleware::from_fn(oauth2::in_their_words))
         .layer(middleware::from_fn(add_headers))
         .layer(middleware::from_fn_with_state(state.clone(), log))
         .layer(middleware::from_fn(request_id::assign))

@@ -5,6 +5,7 @@ use axum::{
     body::Body,
     extract::{FromRequest, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -16,7 +17,10 @@ use super::{
     extract::{Peer, read_form},
 };
 use crate::{
-    api::accounts::{TokenAnswer, TokenProblem},
+    api::{
+        PROBLEM_JSON,
+        accounts::{TokenAnswer, TokenProblem},
+    },
     server::auth::{
         grants::{Issued, TokenError, TokenRequest},
         throttle::Source,
@@ -220,6 +224,32 @@ fn refuse(error: &TokenError, by_header: bool) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// The endpoints whose errors are those of RFC 6749.
+const FORMS: [&str; 4] = ["/oauth2/token", "/oauth2/device_authorization", "/oauth2/revoke", "/oauth2/introspect"];
+
+/// Has whoever is held back by the gate or the limits around it told so as clients of OAuth2 read it.
+pub(super) async fn in_their_words(request: Request, next: Next) -> Response {
+    let theirs = FORMS.contains(&request.uri().path());
+    let response = next.run(request).await;
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON);
+    if !theirs || !is_problem {
+        return response;
+    }
+    let told = match response.status() {
+        status @ StatusCode::TOO_MANY_REQUESTS => problem(status, "slow_down", "too many requests; wait and try again"),
+        status @ StatusCode::SERVICE_UNAVAILABLE => {
+            problem(status, "temporarily_unavailable", "the server is busy; try again")
+        }
+        _ => return response,
+    };
+    // What else was said stays: when to come back, and whether an app in a browser may read it.
+    let (mut head, _) = response.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let (theirs, body) = told.into_parts();
+    head.headers.extend(theirs.headers);
+    Response::from_parts(head, body)
 }
 
 fn problem(status: StatusCode, error: &str, description: &str) -> Response {
