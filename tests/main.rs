@@ -13,5 +13,6 @@ mod login;
 mod operations;
 mod permissions;
 mod reference;
+mod sign_in;
 mod story;
 mod tokens;

@@ -78,7 +78,7 @@ impl Forge {
 }
 
 #[test]
-fn forged_and_expired_tokens_open_nothing() {
+fn a8_a9_forged_and_expired_tokens_open_nothing() {
     let hospital = Hospital::shared();
     let (server, token) = (hospital.server(), &hospital.ana);
     let forge = Forge::new(server, token);
