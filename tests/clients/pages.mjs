@@ -91,6 +91,8 @@ class Walk {
 
   // By keyboard alone: the cursor waits in the first field, Tab goes on, Enter sends.
   async type(...texts) {
+    // A busy machine loads a page before it moves the cursor there.
+    await this.page.waitForFunction("document.activeElement.matches('input')");
     for (const [at, text] of texts.entries()) {
       if (at > 0) await this.page.keyboard.press("Tab");
       if (text) await this.page.keyboard.insertText(text);

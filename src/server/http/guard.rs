@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -42,10 +43,15 @@ enum Access {
     Stream(Vec<Scope>),
 }
 
+/// Devices of one address that may ask for a code: each is written down, in a log that nobody may cut, before anybody is known.
+const DEVICES_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+const DEVICE_EVERY: Duration = Duration::from_secs(10);
+
 /// The operations with what they ask, read from their documentation.
 pub(super) struct Guard {
     access: HashMap<String, HashMap<Method, Access>>,
     strangers: Rate,
+    devices: Rate,
     open: Semaphore,
     held: Places,
     state: AppState,
@@ -59,9 +65,10 @@ impl Guard {
             access.entry(path.to_owned()).or_default().insert(method, access_of(operation));
         }
         let limits = &state.limits;
-        let strangers = Rate::new(limits.open_burst, limits.open_per_second);
+        let strangers = Rate::new(limits.open_burst, Duration::from_secs(1) / limits.open_per_second.get());
+        let devices = Rate::new(DEVICES_AT_ONCE, DEVICE_EVERY);
         let (open, held) = (Semaphore::new(limits.open_requests_at_once), Places::default());
-        Self { access, strangers, open, held, state }
+        Self { access, strangers, devices, open, held, state }
     }
 
     fn of(&self, request: &Request) -> Option<&Access> {
@@ -81,7 +88,12 @@ impl Guard {
         }
         let source = Peer::of(request.extensions()).source();
         let busy = |client, retry_after| ApiError::Busy { client, retry_after }.into_response();
-        if let Err(retry_after) = self.strangers.take(source, Instant::now()) {
+        let now = Instant::now();
+        let starts_a_device = request.uri().path() == "/oauth2/device_authorization";
+        let taken = self.strangers.take(source, now);
+        if let Err(retry_after) =
+            taken.and_then(|()| if starts_a_device { self.devices.take(source, now) } else { Ok(()) })
+        {
             return busy(true, retry_after);
         }
         let Some(_own) = self.held.take(source, self.state.limits.open_requests_per_address) else {

@@ -25,12 +25,10 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// So many requests at once after a quiet time, and so many per second in the long run.
-    pub(super) fn new(burst: NonZeroU32, per_second: NonZeroU32) -> Self {
-        let (burst, per_second) = (f64::from(burst.get()), f64::from(per_second.get()));
-        let refill = Duration::from_secs_f64(burst / per_second);
-        let buckets = Cache::builder().max_capacity(ADDRESSES).time_to_idle(refill).build();
-        Self { buckets, burst, per_second }
+    /// So many requests at once after a quiet time, and one in each such time in the long run.
+    pub(super) fn new(burst: NonZeroU32, every: Duration) -> Self {
+        let buckets = Cache::builder().max_capacity(ADDRESSES).time_to_idle(every * burst.get()).build();
+        Self { buckets, burst: f64::from(burst.get()), per_second: every.as_secs_f64().recip() }
     }
 
     /// Takes a token; where there is none, says how long until there is.
@@ -61,7 +59,8 @@ mod tests {
     #[test]
     fn a_burst_passes_then_a_trickle_and_nobody_else_is_held_back() {
         let limits = Limits::default();
-        let (rate, start) = (Rate::new(limits.open_burst, limits.open_per_second), Instant::now());
+        let (rate, start) =
+            (Rate::new(limits.open_burst, Duration::from_secs(1) / limits.open_per_second.get()), Instant::now());
         let [one, other] = [[10, 0, 0, 1], [10, 0, 0, 2]].map(|address| Source::from(IpAddr::from(address)));
         let passed = (0..300).filter(|_| rate.take(one, start).is_ok()).count();
         assert_eq!(passed, 200);

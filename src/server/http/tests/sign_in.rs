@@ -427,6 +427,19 @@ async fn a10_an_eager_device_is_slowed_down_and_still_let_in() {
 }
 
 #[tokio::test]
+async fn a_stranger_cannot_fill_the_audit_log_with_devices() {
+    let apps = Apps::new().await;
+    for _ in 0..60 {
+        device(&apps).await;
+    }
+    let fields = [("client_id", "medreq-cli"), ("scope", "tickets:read")];
+    let refused = apps.post("/oauth2/device_authorization", &fields).await;
+    assert!((1..=10).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
+    assert_eq!(refused.expect(429)["error"], "slow_down");
+    assert_eq!(apps.poll("medreq-cli", &json!("nobody's")).await.status, 400, "whoever has a code goes on");
+}
+
+#[tokio::test]
 async fn a_refused_device_is_told_and_guesses_are_slowed_down() {
     let apps = Apps::new().await;
     let start = device(&apps).await;
