@@ -61,7 +61,7 @@ impl SqliteStore {
     /// [`OpenError`] says what stands in the way and what to do.
     pub fn open(dir: &Path, mode: OpenMode) -> Result<Self, OpenError> {
         open::prepare_directory(dir, mode)?;
-        let lock = (mode == OpenMode::Serve).then(|| open::take_lock(dir)).transpose()?;
+        let lock = (mode == OpenMode::Serve).then(|| open::wait_for_lock(dir)).transpose()?;
         let migration = if lock.is_some() { Migration::Alone } else { Migration::Beside };
         let file = dir.join(DATABASE_FILE);
         let conn = open::open_database(&file, migration)?;

@@ -5,7 +5,8 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
@@ -26,6 +27,10 @@ pub(super) const RESTORING: &str = "restoring";
 pub const LOCK_FILE: &str = "medreq.lock";
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A process that only makes a new directory, or brings its schema up to date, is done within this time.
+const PATIENCE: Duration = Duration::from_secs(2);
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How a process uses a data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,6 +236,17 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
+/// Takes the lock for a server; a verb that is just making the directory is waited for.
+pub(super) fn wait_for_lock(dir: &Path) -> Result<File, OpenError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match take_lock(dir) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::sleep(AGAIN_AFTER),
+            taken => return taken,
+        }
+    }
+}
+
 /// Who may be using a database whose schema has to be brought up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Migration {
@@ -253,12 +269,9 @@ pub(super) fn open_database(file: &Path, migration: Migration) -> Result<Connect
     // Reads the header and the schema's root page: a file that is no database or whose head is damaged fails here.
     let readable = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
     readable.map_err(|error| at_opening(file, error))?;
-    let outdated = schema::version_of_ours(&conn)? < schema::NEWEST;
+    schema::version_of_ours(&conn)?;
     let _lock = match (migration, file.parent()) {
-        (Migration::Beside, Some(dir)) if outdated => Some(take_lock(dir).map_err(|error| match error {
-            OpenError::InUse { path, pid } => OpenError::OlderSchemaInUse { path, pid },
-            other => other,
-        })?),
+        (Migration::Beside, Some(dir)) => lock_to_migrate(&conn, dir)?,
         _ => None,
     };
     let written = switch_to_wal(&conn).and_then(|()| conn.pragma_update(None, "secure_delete", true));
@@ -266,6 +279,19 @@ pub(super) fn open_database(file: &Path, migration: Migration) -> Result<Connect
     tune(&conn)?;
     schema::migrate(&mut conn)?;
     Ok(conn)
+}
+
+/// The lock, where the schema has to be brought up to date; a server that is just starting does that itself, and is waited for.
+fn lock_to_migrate(conn: &Connection, dir: &Path) -> Result<Option<File>, OpenError> {
+    let deadline = Instant::now() + PATIENCE;
+    while schema::version_of_ours(conn)? < schema::NEWEST {
+        match take_lock(dir) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::sleep(AGAIN_AFTER),
+            Err(OpenError::InUse { path, pid }) => return Err(OpenError::OlderSchemaInUse { path, pid }),
+            taken => return taken.map(Some),
+        }
+    }
+    Ok(None)
 }
 
 /// Settings of every connection.

@@ -55,6 +55,20 @@ fn a_schema_is_not_brought_up_to_date_under_a_server() {
 }
 
 #[test]
+fn who_starts_first_in_a_new_directory_does_not_matter() {
+    for _ in 0..10 {
+        let dir = TempDir::new().unwrap();
+        let open = |mode| SqliteStore::open(dir.path(), mode).map(|store| store.epoch());
+        let (server, verb) = std::thread::scope(|scope| {
+            let server = scope.spawn(|| open(OpenMode::Serve));
+            let verb = scope.spawn(|| open(OpenMode::Beside { create: true }));
+            (server.join().unwrap(), verb.join().unwrap())
+        });
+        assert_eq!(server.unwrap(), verb.unwrap());
+    }
+}
+
+#[test]
 fn what_is_no_medreq_directory_is_refused_untouched() {
     let dir = TempDir::new().unwrap();
     let beside = OpenMode::Beside { create: false };
