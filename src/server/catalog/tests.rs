@@ -1,3 +1,4 @@
+//! Tests of the catalogue: files as the directories publish them, searches, and uploads that break.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
