@@ -170,6 +170,10 @@ fn lists_are_imported_row_by_row() {
     assert_eq!(server.get(&admin, "/auth/v1/users?limit=1")["total"], users_before);
     let cabinet = server.get(&admin, "/v1/cabinets/C-3");
     assert_eq!((&cabinet["name"], &cabinet["ward"]), (&json!("Posto; fundo"), &json!("PED")));
+    // People are told each row even where none is good.
+    std::fs::write(&file, "code,name,pharmacy\nW-9,Ala 9,NOPE\n").unwrap();
+    let told = server.medreq(&admin).args(["ward", "import", file.to_str().unwrap()]).output().unwrap();
+    assert!(String::from_utf8_lossy(&told.stderr).starts_with("line 2: "), "{told:?}");
     // A list in windows-1252, as spreadsheets write it, says the same.
     let latin: Vec<u8> = "code,name\nLATIN,Farmácia São João\n".chars().map(|c| c as u8).collect();
     assert!(run(&["pharmacy"], &latin, &[]).status.success());

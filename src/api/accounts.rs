@@ -348,7 +348,7 @@ pub struct RotateKeys {
 #[cfg_attr(feature = "server", derive(ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignInPolicy {
-    /// Who holds one of these roles signs in with a second factor, and sets one up at the next sign-in.
+    /// Who holds one of these roles is to sign in with a second factor. Kept for a later version: this one asks nobody for a second factor yet.
     #[cfg_attr(feature = "server", schema(value_type = Vec<Role>))]
     pub second_factor_required_for: BTreeSet<Role>,
 }

@@ -8,9 +8,10 @@ use std::{
 use clap::Args;
 use futures_util::stream::try_unfold;
 use medreq::{
-    api::imports::ImportReport,
-    client::{Body, Import, ImportOptions},
+    api::imports::{BadRow, ImportReport},
+    client::{Body, ClientError, Import, ImportOptions},
 };
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{context::Context, failure::Failure, output::Output};
@@ -41,8 +42,8 @@ impl ImportFile {
         let mut progress = Progress { shown: context.output.interactive && !context.output.json, rows: 0 };
         let report = client.import(what, body, &options, |rows| progress.update(rows)).await;
         progress.clear();
-        let report = report?;
-        tell_bad_rows(&context.output, &report);
+        let report = report.inspect_err(|error| tell_why_none_is_good(&context.output, error))?;
+        tell_bad_rows(&context.output, report.bad, &report.bad_rows);
         context.output.show(&report, summary)
     }
 }
@@ -96,11 +97,21 @@ impl Progress {
     }
 }
 
-fn tell_bad_rows(output: &Output, report: &ImportReport) {
-    for row in &report.bad_rows {
+/// The rows of a file that changed nothing stand in the problem, which `--json` prints whole.
+fn tell_why_none_is_good(output: &Output, error: &ClientError) {
+    let ClientError::Problem(problem) = error else { return };
+    if problem.code == "no_good_rows" && !output.json {
+        let rows = problem.more.get("bad_rows").cloned().unwrap_or_default();
+        let rows: Vec<BadRow> = serde_json::from_value(rows).unwrap_or_default();
+        tell_bad_rows(output, problem.more.get("bad").and_then(Value::as_u64).unwrap_or_default(), &rows);
+    }
+}
+
+fn tell_bad_rows(output: &Output, bad: u64, rows: &[BadRow]) {
+    for row in rows {
         output.note(&format!("line {}: {}", row.line, row.reason));
     }
-    let untold = report.bad.saturating_sub(report.bad_rows.len() as u64);
+    let untold = bad.saturating_sub(rows.len() as u64);
     if untold > 0 {
         output.note(&format!("… and {untold} bad rows more"));
     }

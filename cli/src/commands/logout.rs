@@ -7,6 +7,7 @@ use crate::{
     context::Context,
     failure::Failure,
     login::{self, CLIENT_ID, LoginFile},
+    token::TokenFrom,
 };
 
 /// Sign out: end the session at the server and forget it here
@@ -41,6 +42,11 @@ impl Logout {
                 return Err(Failure::Local { code: "not_revoked", detail });
             }
         }
+        if let from @ (TokenFrom::Environment | TokenFrom::File(_)) = context.token_from() {
+            context
+                .output
+                .hint(&format!("commands go on with the token of {from}, which is no sign-in of this machine"));
+        }
         Ok(())
     }
 }
@@ -63,7 +69,7 @@ async fn end_this(context: &Context, file: &LoginFile) -> Result<Ended, Failure>
 
 async fn end_all(context: &Context, file: &LoginFile) -> Result<Ended, Failure> {
     if matches!(file.read(), Ok(None)) {
-        return Err(Failure::NoToken);
+        return Ok(None);
     }
     let client = context.client_with(login::renewing(context.url(), file.clone())?)?;
     let ended = client.end_my_sessions(None).await;

@@ -152,7 +152,7 @@ pub enum ImportError {
     #[error("the format is not recognised: {0}")]
     Format(String),
     /// There are rows but none is good, or there are none.
-    #[error("no row of the file is good; nothing was imported")]
+    #[error("{}; nothing was imported", if .0.rows == 0 { "the file has no rows below its header" } else { "no row of the file is good" })]
     NoGoodRow(Box<ImportReport>),
     /// More rows than a list may have.
     #[error("the list has more than {0} rows; cut it into several")]
