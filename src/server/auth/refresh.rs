@@ -37,7 +37,8 @@ impl Auth {
         let hash = secrets::hash(token);
         let known = self.sessions.refresh_token(hash).await?.ok_or(TokenError::InvalidGrant)?;
         let session = known.session;
-        if session.client_id != client.client_id {
+        // What was issued before its app was locked out or given another secret stays dead.
+        if session.client_id != client.client_id || session.created_at <= client.valid_from {
             return Err(TokenError::InvalidGrant);
         }
         let scope = narrowed(&session.scope, form.get("scope"))?;

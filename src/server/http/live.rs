@@ -1,6 +1,10 @@
 //! One live stream: what it has told, what it may tell, when it must end. It never tells an event twice and never skips one.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::FromRequestParts,
@@ -61,7 +65,7 @@ impl FromRequestParts<AppState> for Session {
 }
 
 /// Single-use tickets in place of a header that a browser's `EventSource` cannot send.
-pub(super) struct StreamTickets(moka::sync::Cache<String, Session>);
+pub(super) struct StreamTickets(moka::sync::Cache<String, (Session, Instant)>);
 
 impl Default for StreamTickets {
     fn default() -> Self {
@@ -74,13 +78,19 @@ impl StreamTickets {
     pub(super) fn issue(&self, session: Session) -> String {
         let halves = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
         let ticket = URL_SAFE_NO_PAD.encode(halves);
-        self.0.insert(ticket.clone(), session);
+        self.0.insert(ticket.clone(), (session, Instant::now()));
         ticket
     }
 
     /// What it stands for, once.
     pub(super) fn take(&self, ticket: &str) -> Option<Session> {
-        self.0.remove(ticket)
+        self.take_at(ticket, Instant::now())
+    }
+
+    /// The cache gives what is over, too, until it tidies itself up.
+    fn take_at(&self, ticket: &str, now: Instant) -> Option<Session> {
+        let (session, issued) = self.0.remove(ticket)?;
+        (now.saturating_duration_since(issued) < super::events::TICKET_FOR).then_some(session)
     }
 }
 
@@ -251,4 +261,19 @@ fn frame(event: &RecordedEvent) -> Event {
     let view = event_view::view(event);
     let data = serde_json::to_string(&view).expect("an event has string keys only");
     Event::default().id(view.id).event(view.event).data(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_is_over_after_its_time_even_if_nothing_tidied_up() {
+        let tickets = StreamTickets::default();
+        let session = || Session { token: "t".to_owned(), on_behalf_of: None };
+        let [early, late] = [(); 2].map(|()| tickets.issue(session()));
+        let life = super::super::events::TICKET_FOR;
+        assert!(tickets.take_at(&early, Instant::now() + life / 2).is_some());
+        assert!(tickets.take_at(&late, Instant::now() + life).is_none());
+    }
 }

@@ -30,7 +30,7 @@ pub(super) async fn get_policy(State(state): State<AppState>) -> Result<Json<Sig
     Ok(Json(view(state.auth.policy().await?)))
 }
 
-/// Replaces the policy; it acts at the next sign-in.
+/// Replaces the policy. It is kept for a later version: nobody is asked for a second factor yet.
 #[utoipa::path(
     put, path = "/auth/v1/policy", tag = "accounts", operation_id = "put_policy",
     security(("bearer" = ["admin"])),

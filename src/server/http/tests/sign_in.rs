@@ -13,7 +13,7 @@ use crate::server::{
         Scope,
         accounts::Editor,
         authorize::{AuthorizationRequest, AuthorizeError, PageError},
-        clients::{NewApp, NewServiceAccount},
+        clients::{ClientPatch, NewApp, NewServiceAccount, Sort},
         grants::TokenRequest,
         users::UserPatch,
     },
@@ -360,6 +360,17 @@ async fn a2_a3_a_lost_answer_is_given_again_and_a_stolen_token_ends_the_session(
     // The successor was used: whoever comes with the first token now has stolen it.
     assert_eq!(apps.refresh("nurse-app", &first["refresh_token"]).await.expect(400)["error"], "invalid_grant");
     apps.all_dead(&third, "the first token was stolen").await;
+}
+
+#[tokio::test]
+async fn what_an_app_had_before_it_was_locked_out_stays_dead() {
+    let apps = Apps::new().await;
+    let tokens = apps.tokens("ana").await;
+    for disabled in [true, false] {
+        let patch = ClientPatch { disabled: Some(disabled), ..ClientPatch::default() };
+        apps.0.state.auth.patch_client("nurse-app", Sort::App, patch, &Editor::on_server()).await.unwrap();
+    }
+    apps.all_dead(&tokens, "the app was locked out meanwhile").await;
 }
 
 #[tokio::test]
