@@ -2,20 +2,22 @@
 //!
 //! What is wrong with client or address is told to the person, never sent to the address; everything else is sent back to the app.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
-    Auth, Scope, audit, lives, redirect,
-    scopes::{from_record, to_claim},
+    Auth, Scope, audit,
+    forms::Parameters,
+    lives, redirect,
+    scopes::{from_record, to_claim, within},
     secrets::Secret,
 };
 use crate::server::ports::{Client, CodeGrant, Session, StoreError, StoreResult};
 
-/// A sign-in this young answers `prompt=login`: it was made for this request.
-const JUST_NOW: SignedDuration = SignedDuration::from_secs(60);
+/// A sign-in this young answers `prompt=login`: it was made for the app that sent its person.
+pub const JUST_NOW: SignedDuration = SignedDuration::from_secs(60);
 
 /// Longest `nonce`, in bytes: it is kept until the code is redeemed.
 const NONCE_MAX: usize = 512;
@@ -164,7 +166,7 @@ impl Auth {
 type Wrong = (&'static str, &'static str);
 
 fn read(parameters: &Parameters, client: Client, redirect_uri: &str) -> Result<AuthorizationRequest, Wrong> {
-    if !parameters.doubled.is_empty() {
+    if !parameters.are_single() {
         return Err(("invalid_request", "a parameter is given more than once"));
     }
     for (name, error) in [
@@ -236,36 +238,5 @@ pub(super) fn asked_scope(client: &Client, requested: Option<&str>) -> Option<St
     let Some(requested) = requested else {
         return Some(to_claim(allowed.iter().filter(|scope| **scope != Scope::OfflineAccess)));
     };
-    let mut scopes: Vec<Scope> = Vec::new();
-    for word in requested.split(' ').filter(|word| !word.is_empty()) {
-        let scope = word.parse().ok().filter(|scope| allowed.contains(scope))?;
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    Some(to_claim(&scopes))
-}
-
-/// Parameters of a query; one without a value is as if it had been left out (RFC 6749 §3.1).
-struct Parameters {
-    values: BTreeMap<String, String>,
-    doubled: BTreeSet<String>,
-}
-
-impl Parameters {
-    fn read(query: &[u8]) -> Self {
-        let mut parameters = Self { values: BTreeMap::new(), doubled: BTreeSet::new() };
-        for (name, value) in form_urlencoded::parse(query) {
-            if parameters.values.insert(name.clone().into_owned(), value.into_owned()).is_some() {
-                parameters.doubled.insert(name.into_owned());
-            }
-        }
-        parameters.values.retain(|_, value| !value.is_empty());
-        parameters
-    }
-
-    /// A parameter that was given once.
-    fn once(&self, name: &str) -> Option<&str> {
-        if self.doubled.contains(name) { None } else { self.values.get(name).map(String::as_str) }
-    }
+    within(requested, &allowed)
 }

@@ -102,6 +102,12 @@ pub fn is_builtin(client_id: &str) -> bool {
     [CLI, CONSOLE].contains(&client_id)
 }
 
+/// True for what the hospital calls its own: its users are not asked whether they want to give it what it asks for.
+#[must_use]
+pub fn is_ours(client: &Client) -> bool {
+    client.first_party || is_builtin(&client.client_id)
+}
+
 /// Registers the clients that come with medreq, where they are not there yet.
 pub(super) async fn ensure_builtin(store: &dyn IdentityStore) -> StoreResult<()> {
     for (client_id, name) in [(CLI, "medreq command line"), (CONSOLE, "medreq console")] {

@@ -1,6 +1,6 @@
 //! Forms of the OAuth2 endpoints: their parameters, and the client that sends one. Keeps no secret and says never whether a client exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
@@ -19,24 +19,50 @@ pub struct TokenRequest<'a> {
     pub source: Source,
 }
 
-/// The parameters of a form, each given once.
-pub(super) struct Form(BTreeMap<String, String>);
+/// Parameters of a form or query; one without a value is as if it had been left out (RFC 6749 §3.1, §3.2).
+pub(super) struct Parameters {
+    values: BTreeMap<String, String>,
+    doubled: BTreeSet<String>,
+}
 
-impl Form {
-    /// RFC 6749 §3.2: a parameter without a value is as if it had been left out, none may come twice.
-    pub(super) fn read(body: &[u8]) -> Result<Self, TokenError> {
-        let mut parameters = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(body) {
-            if parameters.insert(name.into_owned(), value.into_owned()).is_some() {
-                return Err(TokenError::InvalidRequest("a parameter is given more than once"));
+impl Parameters {
+    pub(super) fn read(encoded: &[u8]) -> Self {
+        let mut parameters = Self { values: BTreeMap::new(), doubled: BTreeSet::new() };
+        for (name, value) in form_urlencoded::parse(encoded) {
+            if parameters.values.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+                parameters.doubled.insert(name.into_owned());
             }
         }
-        parameters.retain(|_, value| !value.is_empty());
-        Ok(Self(parameters))
+        parameters.values.retain(|_, value| !value.is_empty());
+        parameters
+    }
+
+    /// True where each was given once, as it must be.
+    pub(super) fn are_single(&self) -> bool {
+        self.doubled.is_empty()
+    }
+
+    /// A parameter that was given once.
+    pub(super) fn once(&self, name: &str) -> Option<&str> {
+        if self.doubled.contains(name) { None } else { self.values.get(name).map(String::as_str) }
+    }
+}
+
+/// The parameters of a form, each given once.
+pub(super) struct Form(Parameters);
+
+impl Form {
+    pub(super) fn read(body: &[u8]) -> Result<Self, TokenError> {
+        let parameters = Parameters::read(body);
+        if parameters.are_single() {
+            Ok(Self(parameters))
+        } else {
+            Err(TokenError::InvalidRequest("a parameter is given more than once"))
+        }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.once(name)
     }
 
     pub(super) fn require(&self, name: &'static str) -> Result<&str, TokenError> {

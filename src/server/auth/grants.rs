@@ -10,13 +10,11 @@ use uuid::Uuid;
 
 pub use super::forms::TokenRequest;
 use super::{
-    Auth, Scope, audit,
-    authorize::asked_scope,
-    clients,
+    Auth, Scope, audit, clients,
     forms::Form,
     id_token::{self, IdClaims},
     lives::Lives,
-    scopes::{from_record, scopes_of_roles, to_claim},
+    scopes::{from_record, scopes_of_roles, to_claim, within},
     throttle::Source,
     tokens::{self, ACCESS_TTL, Claims, USER_TOKEN_TTL_MAX},
 };
@@ -191,9 +189,10 @@ impl Auth {
     }
 
     async fn credentials_grant(&self, client: &Client, form: &Form, source: Source) -> Result<Issued, TokenError> {
+        let allowed = from_record(&client.scopes);
         let scope = match form.get("scope") {
-            None => to_claim(&from_record(&client.scopes)),
-            requested => asked_scope(client, requested).ok_or(TokenError::InvalidScope)?,
+            None => to_claim(&allowed),
+            Some(requested) => within(requested, &allowed).ok_or(TokenError::InvalidScope)?,
         };
         let subject = Subject {
             id: client.id,

@@ -37,17 +37,10 @@ pub(super) struct Lives {
 impl Lives {
     /// A pharmacy's workstation is shared and its programs are ours; any other app is a person's own for a shift.
     pub(super) fn of(client: &Client) -> Self {
-        match client.client_id.as_str() {
-            clients::CLI | clients::CONSOLE => Self {
-                access: ACCESS_TTL,
-                idle: SignedDuration::from_hours(1),
-                session: SignedDuration::from_hours(12),
-            },
-            _ => Self {
-                access: ACCESS_MAX,
-                idle: SignedDuration::from_hours(12),
-                session: SignedDuration::from_hours(16),
-            },
+        if clients::is_builtin(&client.client_id) {
+            Self { access: ACCESS_TTL, idle: SignedDuration::from_hours(1), session: SignedDuration::from_hours(12) }
+        } else {
+            Self { access: ACCESS_MAX, idle: SignedDuration::from_hours(12), session: SignedDuration::from_hours(16) }
         }
     }
 }

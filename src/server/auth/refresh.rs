@@ -16,7 +16,7 @@ use super::{
     forms::Form,
     grants::{Issued, TokenError},
     lives::{self, Lives},
-    scopes::{parse_claim, to_claim},
+    scopes::{parse_claim, within},
     secrets::{self, Secret},
     throttle::Source,
 };
@@ -69,16 +69,10 @@ impl Auth {
 
 /// The scopes asked for in place of the session's, never more than these (RFC 6749 §6). The refresh token keeps them all.
 fn narrowed(granted: &str, requested: Option<&str>) -> Result<String, TokenError> {
-    let Some(requested) = requested else { return Ok(granted.to_owned()) };
-    let granted = parse_claim(granted);
-    let mut scopes = Vec::new();
-    for word in requested.split(' ').filter(|word| !word.is_empty()) {
-        let scope = word.parse().ok().filter(|scope| granted.contains(scope)).ok_or(TokenError::InvalidScope)?;
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
+    match requested {
+        None => Ok(granted.to_owned()),
+        Some(requested) => within(requested, &parse_claim(granted)).ok_or(TokenError::InvalidScope),
     }
-    Ok(to_claim(&scopes))
 }
 
 fn key(token: &str) -> LessSafeKey {

@@ -73,6 +73,18 @@ pub fn parse_claim(text: &str) -> BTreeSet<Scope> {
     text.split(' ').filter_map(|word| word.parse().ok()).collect()
 }
 
+/// The scopes that a request names, in its order, each once; `None` where one is unknown or not among those allowed.
+pub(super) fn within(requested: &str, allowed: &BTreeSet<Scope>) -> Option<String> {
+    let mut scopes: Vec<Scope> = Vec::new();
+    for word in requested.split(' ').filter(|word| !word.is_empty()) {
+        let scope = word.parse().ok().filter(|scope| allowed.contains(scope))?;
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    Some(to_claim(&scopes))
+}
+
 /// Reads the scopes of a record.
 pub fn from_record<'a>(names: impl IntoIterator<Item = &'a String>) -> BTreeSet<Scope> {
     names.into_iter().filter_map(|name| name.parse().ok()).collect()

@@ -26,7 +26,7 @@ use crate::{
         auth::{
             Scope,
             accounts::{AccountError, Editor},
-            clients::{ClientPatch, NewApp, Sort, is_builtin},
+            clients::{ClientPatch, NewApp, Sort, is_ours},
             secrets::Secret,
         },
         ports::Client,
@@ -167,7 +167,7 @@ pub(super) fn cut(clients: Vec<Client>, page: &PageParameters) -> Result<List<Cl
 
 /// A client as administrators see it.
 pub(super) fn client_view(client: Client) -> ClientView {
-    let first_party = client.first_party || is_builtin(&client.client_id);
+    let first_party = is_ours(&client);
     ClientView {
         client_id: client.client_id,
         name: client.name,

@@ -1,5 +1,5 @@
-//! The authorization endpoint as a person meets it: who asks for what, yes or no. It answers no app before the person has signed in, and
-//! lets no app go on unasked whose name anybody on the machine could use.
+//! The authorization endpoint as a person meets it: who asks for what, yes or no. It gives no app a code before the person has
+//! signed in, and lets no app go on unasked whose name anybody on the machine could use.
 
 use axum::{
     body::Body,
@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
     Halt, Step,
@@ -21,15 +21,13 @@ use super::{
 use crate::server::{
     auth::{
         Scope,
-        authorize::{AuthorizationRequest, AuthorizeError},
-        clients, scopes,
+        authorize::{AuthorizationRequest, AuthorizeError, JUST_NOW},
+        clients::is_ours,
+        scopes,
     },
     http::{AppState, error::ApiError},
     ports::{Session, StoreResult, User},
 };
-
-/// Who signed in so short a time ago did it for the app that sent them.
-const JUST_SIGNED_IN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Shows who asks, or answers at once where nobody needs to be asked.
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: Uri) -> Result<Response, Halt> {
@@ -58,7 +56,7 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: U
     let page = ConsentPage {
         page: visitor.frame(&next),
         title: filled(w.consent, &request.client.name),
-        scopes: if is_ours(&request) { Vec::new() } else { w.scopes_of(&request.scope) },
+        scopes: if is_ours(&request.client) { Vec::new() } else { w.scopes_of(&request.scope) },
         goes_to: host(&request.redirect_uri),
     };
     Ok(visitor.page(StatusCode::OK, &page, &form_action(Some(&request))))
@@ -130,11 +128,6 @@ async fn grant(
     Ok(reply::see_other(&location))
 }
 
-/// True for the programs that come with medreq, and for those that an administrator called the hospital's own.
-fn is_ours(request: &AuthorizationRequest) -> bool {
-    request.client.first_party || clients::is_builtin(&request.client.client_id)
-}
-
 /// Another's app asks until somebody has let it in and is signed in to it. Ours is asked for only where its name proves nothing: an
 /// address on this machine, or a scheme of its own, can be any program's (RFC 8252 §8.6), so an older sign-in is not used unseen.
 async fn must_ask(
@@ -146,9 +139,9 @@ async fn must_ask(
     if request.ask_consent {
         return Ok(true);
     }
-    let just_signed_in = Timestamp::now().duration_since(session.sign_in.at) < JUST_SIGNED_IN;
+    let just_signed_in = Timestamp::now().duration_since(session.sign_in.at) < JUST_NOW;
     let proves_its_name = request.redirect_uri.starts_with("https://") || request.client.secret_hash.is_some();
-    if is_ours(request) {
+    if is_ours(&request.client) {
         return Ok(!just_signed_in && !proves_its_name);
     }
     let asked: std::collections::BTreeSet<Scope> = request.scopes();
