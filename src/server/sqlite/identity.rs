@@ -192,8 +192,7 @@ impl IdentityStore for SqliteStore {
         let (name, value) = (name.to_owned(), value.to_owned());
         self.writer
             .write(move |conn| {
-                let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-                conn.execute(sql, (&name, &value))?;
+                put_setting(conn, &name, &value)?;
                 append(conn, &audit)
             })
             .await

@@ -238,11 +238,16 @@ pub(super) fn take_lock(dir: &Path) -> Result<File, OpenError> {
 
 /// Takes the lock for a server; a verb that is just making the directory is waited for.
 pub(super) fn wait_for_lock(dir: &Path) -> Result<File, OpenError> {
+    patiently(|| take_lock(dir))
+}
+
+/// Tries again for a while where another process has the lock.
+fn patiently<T>(attempt: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match take_lock(dir) {
+        match attempt() {
             Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::sleep(AGAIN_AFTER),
-            taken => return taken,
+            done => return done,
         }
     }
 }
@@ -269,6 +274,7 @@ pub(super) fn open_database(file: &Path, migration: Migration) -> Result<Connect
     // Reads the header and the schema's root page: a file that is no database or whose head is damaged fails here.
     let readable = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
     readable.map_err(|error| at_opening(file, error))?;
+    // Another program's database is refused before anything is written.
     schema::version_of_ours(&conn)?;
     let _lock = match (migration, file.parent()) {
         (Migration::Beside, Some(dir)) => lock_to_migrate(&conn, dir)?,
@@ -283,15 +289,11 @@ pub(super) fn open_database(file: &Path, migration: Migration) -> Result<Connect
 
 /// The lock, where the schema has to be brought up to date; a server that is just starting does that itself, and is waited for.
 fn lock_to_migrate(conn: &Connection, dir: &Path) -> Result<Option<File>, OpenError> {
-    let deadline = Instant::now() + PATIENCE;
-    while schema::version_of_ours(conn)? < schema::NEWEST {
-        match take_lock(dir) {
-            Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::sleep(AGAIN_AFTER),
-            Err(OpenError::InUse { path, pid }) => return Err(OpenError::OlderSchemaInUse { path, pid }),
-            taken => return taken.map(Some),
-        }
-    }
-    Ok(None)
+    let outdated = || schema::version_of_ours(conn).map(|version| version < schema::NEWEST);
+    patiently(|| if outdated()? { take_lock(dir).map(Some) } else { Ok(None) }).map_err(|error| match error {
+        OpenError::InUse { path, pid } => OpenError::OlderSchemaInUse { path, pid },
+        other => other,
+    })
 }
 
 /// Settings of every connection.

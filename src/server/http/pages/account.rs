@@ -11,14 +11,14 @@ use jiff::tz::TimeZone;
 use super::{
     Halt, Step,
     browser::Visitor,
-    login::own,
+    login::{end_own, own},
     next::{HOME, Next},
     reply,
     views::{AccountPage, SessionRow},
     words::Words,
 };
 use crate::server::{
-    auth::{accounts::AccountError, sessions::WEB},
+    auth::sessions::WEB,
     http::AppState,
     ports::{Session, StoreResult, User},
 };
@@ -47,11 +47,7 @@ pub(super) async fn end(
     let typed = visitor.form(&headers, body).await?;
     let (_, user) = visitor.settled(&Next::to(HOME, None), Step::Done)?;
     if let Ok(sid) = typed.get("sid").parse() {
-        match state.auth.end_session(user, sid, &own(user)).await {
-            // It is over, which is what was wanted.
-            Ok(()) | Err(AccountError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        end_own(&state, user, sid).await?;
     }
     Ok(reply::see_other("/account?done=session"))
 }

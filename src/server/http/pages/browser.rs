@@ -44,7 +44,7 @@ pub(super) struct Visitor {
     pub(super) source: Source,
     /// Their browser, as its owner recognises it.
     pub(super) device: String,
-    /// Who is signed in there, maybe without a second factor yet: see [`super::steps`].
+    /// Who is signed in there, maybe with a step still missing: see [`Visitor::settled`].
     pub(super) signed_in: Option<(Session, User)>,
     binding: String,
     binding_is_new: bool,

@@ -62,7 +62,7 @@ struct GuidePage {
 /// Shows it; for developers, and so in English alone.
 pub(super) async fn show(State(state): State<AppState>) -> Response {
     let guide = GuidePage {
-        page: Frame { w: Language::English.words(), token: String::new(), who: None },
+        page: Frame::of_anybody(Language::English.words()),
         title: "For app developers",
         server: state.auth.endpoints(),
         issuer: state.auth.issuer().to_owned(),

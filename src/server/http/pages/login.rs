@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri, header},
     response::Response,
 };
+use uuid::Uuid;
 
 use super::{
     Halt, again,
@@ -83,14 +84,18 @@ pub(super) async fn open(
 }
 
 async fn end_former(state: &AppState, visitor: &Visitor) -> Result<(), Halt> {
-    if let Some((session, user)) = &visitor.signed_in {
-        match state.auth.end_session(user, session.sid, &own(user)).await {
-            // Ended elsewhere at the same time.
-            Ok(()) | Err(AccountError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+    match &visitor.signed_in {
+        Some((session, user)) => end_own(state, user, session.sid).await,
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Ends one of somebody's own sign-ins; one that is over already is what they wanted.
+pub(super) async fn end_own(state: &AppState, user: &User, sid: Uuid) -> Result<(), Halt> {
+    match state.auth.end_session(user, sid, &own(user)).await {
+        Ok(()) | Err(AccountError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Somebody who changes their own account.

@@ -70,11 +70,7 @@ pub(super) async fn show_reset(
     Path(token): Path<String>,
     visitor: Visitor,
 ) -> Result<Response, Halt> {
-    match state.auth.reset_subject(&token).await {
-        Ok(user) => Ok(reset_form(&visitor, &user, None)),
-        Err(AccountError::LinkSpent) => Ok(spent(&visitor)),
-        Err(error) => Err(error.into()),
-    }
+    Ok(reset_form(&visitor, &subject(&state, &visitor, &token).await?, None))
 }
 
 /// Spends the link.
@@ -86,11 +82,7 @@ pub(super) async fn submit_reset(
     body: Body,
 ) -> Result<Response, Halt> {
     let (typed, w) = (visitor.form(&headers, body).await?, visitor.w);
-    let user = match state.auth.reset_subject(&token).await {
-        Ok(user) => user,
-        Err(AccountError::LinkSpent) => return Ok(spent(&visitor)),
-        Err(error) => return Err(error.into()),
-    };
+    let user = subject(&state, &visitor, &token).await?;
     let new = typed.get("new_password");
     if new != typed.get("repeat") {
         return Ok(reset_form(&visitor, &user, Some(Fault::at("repeat", w.differ))));
@@ -106,6 +98,14 @@ pub(super) async fn submit_reset(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whose password a link sets.
+async fn subject(state: &AppState, visitor: &Visitor, token: &str) -> Result<User, Halt> {
+    state.auth.reset_subject(token).await.map_err(|error| match error {
+        AccountError::LinkSpent => spent(visitor).into(),
+        error => error.into(),
+    })
 }
 
 async fn form(state: &AppState, visitor: &Visitor, next: &Next, fault: Option<Fault>) -> Result<Response, Halt> {

@@ -77,8 +77,8 @@ pub(super) fn message(
     detail: Option<String>,
     link: Option<(&'static str, &'static str)>,
 ) -> Response {
-    let frame = Frame { w, token: String::new(), who: None };
-    let told = MessagePage { page: frame, title: texts.0.to_owned(), lines: vec![texts.1], detail, link };
+    let told =
+        MessagePage { page: Frame::of_anybody(w), title: texts.0.to_owned(), lines: vec![texts.1], detail, link };
     page(status, &told, HERE)
 }
 

@@ -18,6 +18,13 @@ pub(super) struct Frame {
     pub(super) who: Option<Who>,
 }
 
+impl Frame {
+    /// Around a page without a form, for a reader of whom nothing needs to be known.
+    pub(super) fn of_anybody(w: &'static Words) -> Self {
+        Self { w, token: String::new(), who: None }
+    }
+}
+
 /// Somebody who is signed in.
 pub(super) struct Who {
     /// Login name.
