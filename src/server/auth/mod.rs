@@ -26,6 +26,7 @@ mod redirect;
 mod refresh;
 pub mod resets;
 pub mod scopes;
+pub mod second_factor;
 pub mod secrets;
 pub mod sessions;
 pub mod signin;
@@ -441,6 +442,8 @@ fn actor_of(authority: &Authority, client_id: &str, delegated: bool) -> Result<A
 mod clients_tests;
 #[cfg(test)]
 mod resets_tests;
+#[cfg(test)]
+mod second_factor_tests;
 #[cfg(test)]
 mod sqlite_tests;
 #[cfg(test)]

@@ -77,7 +77,21 @@ impl Auth {
     /// # Errors
     /// How long to wait.
     pub(super) async fn begin_attempt(&self, account: &str, source: Source, now: Timestamp) -> Result<(), Duration> {
-        let Err(wait) = self.throttle.begin(account, source, now) else { return Ok(()) };
+        self.begin_attempt_as(account, account, source, now).await
+    }
+
+    /// As [`begin_attempt`](Self::begin_attempt), for a secret whose failures are counted under a key of their own.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(super) async fn begin_attempt_as(
+        &self,
+        key: &str,
+        account: &str,
+        source: Source,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let Err(wait) = self.throttle.begin(key, source, now) else { return Ok(()) };
         self.audit_within(&self.held_back, "attempt_held_back", account, source, now).await;
         Err(wait.0)
     }
