@@ -93,6 +93,9 @@ pub enum AccountError {
     /// A public app has no secret.
     #[error("this app is public and has no secret; register a confidential one")]
     PublicClient,
+    /// Nothing to take away.
+    #[error("this user has no second factor")]
+    NoFactor,
     /// Not for somebody who is locked out.
     #[error("the user is disabled; enable them first")]
     Disabled,

@@ -22,7 +22,7 @@ pub mod keys;
 mod lives;
 pub mod passwords;
 pub mod policy;
-mod redirect;
+pub(in crate::server) mod redirect;
 mod refresh;
 pub mod resets;
 pub mod scopes;

@@ -29,6 +29,11 @@ pub(super) fn with_answer<'a>(uri: &str, answer: impl IntoIterator<Item = (&'a s
     format!("{uri}{joint}{query}")
 }
 
+/// A text within a path or a query, for readers that take `+` for itself and not for a blank.
+pub(in crate::server) fn percent_encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! The second factor: codes of an authenticator app (TOTP, RFC 6238) and recovery codes. No code is taken twice, and no secret stands in an audit
 //! entry or an error.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_lc_rs::rand;
 use jiff::Timestamp;
@@ -11,11 +11,16 @@ use totp_rs::{Algorithm, Builder, Totp};
 use super::{
     Auth,
     accounts::{AccountError, Editor},
-    audit, secrets,
+    audit,
+    redirect::percent_encoded,
+    secrets,
     throttle::Source,
     users::may_touch,
 };
-use crate::server::ports::{SecondFactor, StoreError, StoreResult, User};
+use crate::{
+    domain::actor::UserId,
+    server::ports::{AuditEntry, SecondFactor, StoreError, StoreResult, User},
+};
 
 /// What a sign-in with both factors says of itself (`amr`, RFC 8176).
 pub const BOTH_FACTORS: [&str; 3] = ["pwd", "otp", "mfa"];
@@ -23,8 +28,9 @@ pub const BOTH_FACTORS: [&str; 3] = ["pwd", "otp", "mfa"];
 /// Bytes of a shared secret: as many as SHA-1 gives (RFC 4226 §4).
 const SECRET_BYTES: usize = 20;
 
-/// Bytes of a recovery code: 80 bits cannot be guessed, and so their plain hash is enough.
-const RECOVERY_BYTES: usize = 10;
+/// Digits of a recovery code, which phones type on the same keys as a code of the app: 80 bits cannot be guessed, and so their plain hash is
+/// enough.
+const RECOVERY_DIGITS: usize = 24;
 
 /// Recovery codes that are given at once.
 const RECOVERY_CODES: usize = 10;
@@ -35,8 +41,8 @@ const STEP: u64 = 30;
 /// Digits of a code.
 const DIGITS: u8 = 6;
 
-/// The name that authenticator apps show.
-const ISSUER: &str = "medreq";
+/// Characters of the hospital's name that are put into a QR code: a longer one is hard to scan.
+const ISSUER_MAX: usize = 30;
 
 /// A shared secret that waits for its first code, for its owner's eyes.
 pub struct Enrolment {
@@ -82,7 +88,7 @@ impl Auth {
     /// # Errors
     /// As the store's.
     pub async fn missing_factor(&self, user: &User, methods: &[String]) -> StoreResult<Option<FactorStep>> {
-        if self.has_factor(user).await? {
+        if self.has_factor(user.id).await? {
             let proved = methods.iter().any(|method| method == "otp");
             return Ok((!proved).then_some(FactorStep::Prove));
         }
@@ -94,23 +100,31 @@ impl Auth {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn has_factor(&self, user: &User) -> StoreResult<bool> {
-        Ok(self.sessions.second_factor(user.id).await?.is_some_and(|factor| factor.confirmed))
+    pub async fn has_factor(&self, user: UserId) -> StoreResult<bool> {
+        Ok(self.factor(user).await?.is_some())
     }
 
-    /// Draws a secret, which is in force once [`confirm_factor`](Self::confirm_factor) saw a code of it. Every call draws another: nobody
+    /// How many recovery codes are left; `None` where no factor is in force.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn recovery_codes_left(&self, user: UserId) -> StoreResult<Option<usize>> {
+        Ok(self.factor(user).await?.map(|factor| factor.recovery.len()))
+    }
+
+    /// Draws a secret, to be named after the hospital (`issuer`) in the app. It is in force once [`confirm_factor`](Self::confirm_factor) saw a code of it. Every call draws another: nobody
     /// confirms a secret that somebody else with their password was shown.
     ///
     /// # Errors
     /// [`FactorError::Enrolled`], or the store's.
-    pub async fn enrol_factor(&self, user: &User) -> Result<Enrolment, FactorError> {
+    pub async fn enrol_factor(&self, user: &User, issuer: &str) -> Result<Enrolment, FactorError> {
         let _one_at_a_time = self.changes.lock().await;
-        if self.has_factor(user).await? {
+        if self.has_factor(user.id).await? {
             return Err(FactorError::Enrolled);
         }
         let secret = random::<SECRET_BYTES>().to_vec();
-        let shown = enrolment(user, &secret);
-        let factor = SecondFactor { secret, confirmed: false, last_step: 0, recovery: Default::default() };
+        let shown = enrolment(user, issuer, &secret);
+        let factor = SecondFactor { secret, confirmed: false, last_step: 0, recovery: BTreeSet::new() };
         self.sessions.put_second_factor(user.id, Some(factor), own(user, "factor_drawn")).await?;
         Ok(shown)
     }
@@ -119,8 +133,8 @@ impl Auth {
     ///
     /// # Errors
     /// [`FactorError::Missing`], or the store's.
-    pub async fn waiting_factor(&self, user: &User) -> Result<Enrolment, FactorError> {
-        Ok(enrolment(user, &self.waiting(user).await?.secret))
+    pub async fn waiting_factor(&self, user: &User, issuer: &str) -> Result<Enrolment, FactorError> {
+        Ok(enrolment(user, issuer, &self.waiting(user).await?.secret))
     }
 
     /// Puts the waiting secret in force by a code of it. Gives the recovery codes, here and never again.
@@ -169,8 +183,7 @@ impl Auth {
         self.begin_code(user, source, now).await?;
         // A change of the factor that crossed this would bring the code back.
         let _one_at_a_time = self.changes.lock().await;
-        let factor = self.sessions.second_factor(user.id).await?.filter(|factor| factor.confirmed);
-        let (factor, code) = (factor.ok_or(FactorError::Missing)?, canonical(code));
+        let (factor, code) = (self.factor(user.id).await?.ok_or(FactorError::Missing)?, canonical(code));
         let taken = match step_of(&factor.secret, &code, now) {
             Some(step) => self.sessions.spend_step(user.id, step).await?,
             None => {
@@ -192,9 +205,9 @@ impl Auth {
     pub async fn renew_recovery(&self, user: &User, code: &str, source: Source) -> Result<Vec<String>, FactorError> {
         self.prove_factor(user, code, source).await?;
         let _one_at_a_time = self.changes.lock().await;
-        let factor = self.sessions.second_factor(user.id).await?.filter(|factor| factor.confirmed);
+        let factor = self.factor(user.id).await?.ok_or(FactorError::Missing)?;
         let codes = recovery_codes();
-        let factor = SecondFactor { recovery: hashes(&codes), ..factor.ok_or(FactorError::Missing)? };
+        let factor = SecondFactor { recovery: hashes(&codes), ..factor };
         self.sessions.put_second_factor(user.id, Some(factor), own(user, "recovery_codes_made")).await?;
         Ok(codes)
     }
@@ -212,16 +225,21 @@ impl Auth {
     /// Takes the factor of somebody away who lost it, confirmed or not.
     ///
     /// # Errors
-    /// [`AccountError::NotFound`] for an unknown user or where there is none, [`AccountError::AdminOnly`] for an administrator's, or the store's.
+    /// [`AccountError::NotFound`] for an unknown user, [`AccountError::NoFactor`], [`AccountError::AdminOnly`] for an administrator's, or the store's.
     pub async fn reset_factor(&self, username: &str, by: &Editor) -> Result<(), AccountError> {
         let user = self.user(username).await?;
         may_touch(&user, by)?;
         let _one_at_a_time = self.changes.lock().await;
         if self.sessions.second_factor(user.id).await?.is_none() {
-            return Err(AccountError::NotFound { what: "second factor of", name: user.username.to_string() });
+            return Err(AccountError::NoFactor);
         }
         let entry = by.audit("auth", "factor_reset", user.username.as_str(), json!({}));
         Ok(self.sessions.put_second_factor(user.id, None, entry).await?)
+    }
+
+    /// The factor in force.
+    async fn factor(&self, user: UserId) -> StoreResult<Option<SecondFactor>> {
+        Ok(self.sessions.second_factor(user).await?.filter(|factor| factor.confirmed))
     }
 
     async fn waiting(&self, user: &User) -> Result<SecondFactor, FactorError> {
@@ -245,7 +263,7 @@ fn key(user: &User) -> String {
     format!("{} code", user.username)
 }
 
-fn own(user: &User, action: &str) -> crate::server::ports::AuditEntry {
+fn own(user: &User, action: &str) -> AuditEntry {
     let name = user.username.as_str();
     audit::entry(action, Some(name), Some(name), json!({}))
 }
@@ -265,11 +283,13 @@ fn totp(secret: &[u8]) -> Option<Totp> {
     builder.with_step_duration(STEP).with_secret(secret).build().ok()
 }
 
-fn enrolment(user: &User, secret: &[u8]) -> Enrolment {
+/// The address that apps read (Key URI Format): a colon parts the issuer from the account, so there is none in either.
+fn enrolment(user: &User, issuer: &str, secret: &[u8]) -> Enrolment {
     let secret = base32(secret);
-    let name = &user.username;
+    let issuer: String = issuer.chars().filter(|c| *c != ':').take(ISSUER_MAX).collect();
+    let (issuer, account) = (percent_encoded(&issuer), percent_encoded(user.username.as_str()));
     let uri = format!(
-        "otpauth://totp/{ISSUER}:{name}?secret={secret}&issuer={ISSUER}&algorithm=SHA1&digits={DIGITS}&period={STEP}"
+        "otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}&algorithm=SHA1&digits={DIGITS}&period={STEP}"
     );
     Enrolment { secret, uri }
 }
@@ -281,18 +301,34 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 fn recovery_codes() -> Vec<String> {
-    let code = || base32(&random::<RECOVERY_BYTES>()).to_lowercase();
-    let grouped = |code: String| [&code[..4], &code[4..8], &code[8..12], &code[12..]].join("-");
-    (0..RECOVERY_CODES).map(|_| grouped(code())).collect()
+    (0..RECOVERY_CODES).map(|_| recovery_code()).collect()
 }
 
-fn hashes(codes: &[String]) -> std::collections::BTreeSet<[u8; 32]> {
+/// Digits in groups of four.
+fn recovery_code() -> String {
+    let mut code = String::new();
+    let mut digits = 0;
+    while digits < RECOVERY_DIGITS {
+        let [byte] = random::<1>();
+        // 250 is a multiple of 10: above it some digits would come more often.
+        if byte < 250 {
+            if digits > 0 && digits % 4 == 0 {
+                code.push('-');
+            }
+            code.push(char::from(b'0' + byte % 10));
+            digits += 1;
+        }
+    }
+    code
+}
+
+fn hashes(codes: &[String]) -> BTreeSet<[u8; 32]> {
     codes.iter().map(|code| secrets::hash(&canonical(code))).collect()
 }
 
-/// A code as it is compared: people type blanks, hyphens and capitals.
+/// A code as it is compared: people type blanks and hyphens.
 fn canonical(code: &str) -> String {
-    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
+    code.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// Base32 (RFC 4648 §6) of whole groups of five bytes, which need no padding.

@@ -33,7 +33,7 @@ async fn person(site: &Site) -> User {
 /// Somebody whose factor is in force since a minute ago, and their recovery codes.
 async fn enrolled(site: &Site) -> (User, Vec<String>) {
     let user = person(site).await;
-    site.auth.enrol_factor(&user).await.unwrap();
+    site.auth.enrol_factor(&user, "medreq").await.unwrap();
     let then = Timestamp::now() - SignedDuration::from_secs(60);
     let code = code(site, &user, then).await;
     let codes = site.auth.confirm_factor_at(&user, &code, here(), then).await.unwrap();
@@ -70,19 +70,19 @@ fn a_code_is_good_one_step_early_and_late_and_no_more() {
 async fn a_factor_is_in_force_only_after_a_right_code_and_no_code_counts_twice() {
     let site = site().await;
     let user = person(&site).await;
-    let one = site.auth.enrol_factor(&user).await.unwrap();
-    let two = site.auth.enrol_factor(&user).await.unwrap();
+    let one = site.auth.enrol_factor(&user, "medreq").await.unwrap();
+    let two = site.auth.enrol_factor(&user, "medreq").await.unwrap();
     assert_ne!(one.secret, two.secret, "nobody confirms what another was shown");
-    assert_eq!(site.auth.waiting_factor(&user).await.unwrap().uri, two.uri);
+    assert_eq!(site.auth.waiting_factor(&user, "medreq").await.unwrap().uri, two.uri);
     assert!(two.uri.starts_with("otpauth://totp/medreq:joana?secret=") && two.uri.contains(&two.secret));
     assert!(is_wrong(site.auth.confirm_factor_at(&user, "000000", here(), at(START)).await));
-    assert!(!site.auth.has_factor(&user).await.unwrap());
+    assert!(!site.auth.has_factor(user.id).await.unwrap());
 
     let first = code(&site, &user, at(START)).await;
     let codes = site.auth.confirm_factor_at(&user, &first, here(), at(START)).await.unwrap();
     assert_eq!(codes.len(), 10);
-    assert!(site.auth.has_factor(&user).await.unwrap());
-    assert!(matches!(site.auth.enrol_factor(&user).await, Err(FactorError::Enrolled)));
+    assert!(site.auth.has_factor(user.id).await.unwrap());
+    assert!(matches!(site.auth.enrol_factor(&user, "medreq").await, Err(FactorError::Enrolled)));
     assert!(is_wrong(site.auth.prove_factor_at(&user, &first, here(), at(START)).await), "confirming took it");
 
     let next = code(&site, &user, at(START + 30)).await;
@@ -96,16 +96,38 @@ async fn a_factor_is_in_force_only_after_a_right_code_and_no_code_counts_twice()
 }
 
 #[tokio::test]
+async fn the_address_for_the_app_holds_whatever_hospital_and_person_are_called() {
+    let site = site().await;
+    let new = new_user("zoë&secret=a?", Role::Nurse, Some(PASSWORD));
+    let user = site.auth.create_user(new, &Editor::on_server()).await.unwrap();
+    let uri = site.auth.enrol_factor(&user, "São João: UTI & Cia").await.unwrap().uri;
+    let (label, query) = uri.split_once('?').unwrap();
+    assert_eq!(label, "otpauth://totp/S%C3%A3o%20Jo%C3%A3o%20UTI%20%26%20Cia:zo%C3%AB%26secret%3Da%3F");
+    assert_eq!(query.matches("secret=").count(), 1);
+    assert!(query.contains("&issuer=S%C3%A3o%20Jo%C3%A3o%20UTI%20%26%20Cia&"), "{query}");
+    assert!(
+        site.auth.enrol_factor(&user, &"é".repeat(500)).await.unwrap().uri.len() < 600,
+        "a code that can be scanned"
+    );
+}
+
+#[tokio::test]
 async fn a_recovery_code_counts_once_however_it_is_typed() {
     let site = site().await;
     let (user, codes) = enrolled(&site).await;
-    let typed = codes[0].to_uppercase().replace('-', " ");
+    assert!(
+        codes.iter().all(|code| code.len() == 29 && code.bytes().all(|b| b.is_ascii_digit() || b == b'-')),
+        "{codes:?}"
+    );
+    assert_eq!(site.auth.recovery_codes_left(user.id).await.unwrap(), Some(10));
+    let typed = codes[0].replace('-', " ");
     site.auth.prove_factor(&user, &typed, here()).await.unwrap();
     assert!(is_wrong(site.auth.prove_factor(&user, &codes[0], here()).await));
+    assert_eq!(site.auth.recovery_codes_left(user.id).await.unwrap(), Some(9));
     let renewed = site.auth.renew_recovery(&user, &codes[1], here()).await.unwrap();
     assert!(is_wrong(site.auth.prove_factor(&user, &codes[2], here()).await), "the old ones are dead");
     site.auth.remove_factor(&user, &renewed[0], here()).await.unwrap();
-    assert!(!site.auth.has_factor(&user).await.unwrap());
+    assert!(!site.auth.has_factor(user.id).await.unwrap());
 }
 
 #[tokio::test]
@@ -136,7 +158,7 @@ async fn the_policy_asks_for_a_factor_and_a_factor_is_always_asked_for() {
     let policy = SignInPolicy { second_factor_required_for: [Role::Nurse].into() };
     site.auth.set_policy(policy, &Editor::on_server()).await.unwrap();
     assert_eq!(missing(&["pwd"]).await, Some(FactorStep::Enrol));
-    site.auth.enrol_factor(&user).await.unwrap();
+    site.auth.enrol_factor(&user, "medreq").await.unwrap();
     assert_eq!(missing(&["pwd"]).await, Some(FactorStep::Enrol), "one that is not confirmed is none");
     let first = code(&site, &user, at(START)).await;
     site.auth.confirm_factor_at(&user, &first, here(), at(START)).await.unwrap();
@@ -150,5 +172,5 @@ async fn the_policy_asks_for_a_factor_and_a_factor_is_always_asked_for() {
     site.auth.reset_factor("joana", &Editor::on_server()).await.unwrap();
     assert_eq!(missing(&["pwd"]).await, None);
     let again = site.auth.reset_factor("joana", &Editor::on_server()).await;
-    assert!(matches!(again, Err(AccountError::NotFound { .. })));
+    assert!(matches!(again, Err(AccountError::NoFactor)));
 }

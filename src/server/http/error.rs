@@ -300,6 +300,7 @@ fn of_account(error: &AccountError) -> Answer {
         AccountError::Changed => Answer::new(StatusCode::CONFLICT, "changed", text),
         AccountError::BuiltIn => Answer::new(StatusCode::CONFLICT, "built_in_client", text),
         AccountError::PublicClient => Answer::new(StatusCode::CONFLICT, "public_client", text),
+        AccountError::NoFactor => Answer::new(StatusCode::NOT_FOUND, "second_factor_not_found", text),
         AccountError::Disabled => Answer::new(StatusCode::CONFLICT, "user_disabled", text),
         AccountError::LinkSpent => Answer::new(StatusCode::GONE, "link_spent", text),
         AccountError::Store(error) => of_store(error),

@@ -1,4 +1,4 @@
-//! One's own account: where one is signed in, and the way to another password. Shows and changes nobody else's.
+//! One's own account: where one is signed in, the second factor, and the way to another password. Shows and changes nobody else's.
 
 use axum::{
     body::Body,
@@ -15,7 +15,7 @@ use super::{
     next::{HOME, Next},
     reply,
     views::{AccountPage, SessionRow},
-    words::Words,
+    words::{Words, filled},
 };
 use crate::server::{
     auth::sessions::WEB,
@@ -26,12 +26,14 @@ use crate::server::{
 /// Shows it.
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: Uri) -> Result<Response, Halt> {
     let next = Next::to(HOME, None);
-    let (session, user) = visitor.settled(&next, Step::Done)?;
+    let (session, user) = visitor.settled(&state, &next, Step::Done).await?;
+    let left = state.auth.recovery_codes_left(user.id).await?;
     let page = AccountPage {
         page: visitor.frame(&next),
         title: visitor.w.account,
         name: user.name.clone(),
         done: done(visitor.w, uri.query()),
+        recovery_codes: left.map(|left| filled(visitor.w.factor_on, &left.to_string())),
         sessions: rows(&state, visitor.w, session, user).await?,
     };
     Ok(visitor.page(StatusCode::OK, &page, reply::HERE))
@@ -45,7 +47,7 @@ pub(super) async fn end(
     body: Body,
 ) -> Result<Response, Halt> {
     let typed = visitor.form(&headers, body).await?;
-    let (_, user) = visitor.settled(&Next::to(HOME, None), Step::Done)?;
+    let (_, user) = visitor.settled(&state, &Next::to(HOME, None), Step::Done).await?;
     if let Ok(sid) = typed.get("sid").parse() {
         end_own(&state, user, sid).await?;
     }
@@ -60,7 +62,7 @@ pub(super) async fn end_all(
     body: Body,
 ) -> Result<Response, Halt> {
     visitor.form(&headers, body).await?;
-    let (_, user) = visitor.settled(&Next::to(HOME, None), Step::Done)?;
+    let (_, user) = visitor.settled(&state, &Next::to(HOME, None), Step::Done).await?;
     state.auth.end_all_sessions(user, &own(user)).await?;
     Ok(visitor.forget(reply::see_other("/login")))
 }
@@ -70,6 +72,7 @@ fn done(w: &Words, query: Option<&str>) -> Option<&'static str> {
     match query? {
         "done=password" => Some(w.account_done_password),
         "done=session" => Some(w.account_done_session),
+        "done=factor" => Some(w.account_done_factor),
         _ => None,
     }
 }

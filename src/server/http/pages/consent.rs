@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{
     Halt, Step,
     browser::Visitor,
-    missing,
+    due,
     next::{AUTHORIZE, Next},
     reply,
     views::ConsentPage,
@@ -35,14 +35,14 @@ pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: U
     let refuse = |error| Ok(reply::see_other(&state.auth.refuse_code(&request, error)));
     let ready = match &visitor.signed_in {
         Some((session, user)) if request.is_answered_by(session, Timestamp::now()) => {
-            missing(user, Step::Done).is_none()
+            due(&state, session, user).await? == Step::Done
         }
         _ => false,
     };
     if !ready && request.silent {
         return refuse("login_required");
     }
-    let (session, user) = visitor.settled(&next, Step::Done)?;
+    let (session, user) = visitor.settled(&state, &next, Step::Done).await?;
     if !ready {
         return Ok(reply::see_other(&next.after("/login")));
     }
@@ -76,7 +76,7 @@ pub(super) async fn submit(
     }
     let typed = visitor.form(&headers, body).await?;
     let (request, next) = read(&state, &visitor, &uri).await?;
-    let (session, _) = visitor.settled(&next, Step::Done)?;
+    let (session, _) = visitor.settled(&state, &next, Step::Done).await?;
     match typed.get("decision").as_str() {
         "allow" => grant(&state, &visitor, &request, session).await,
         _ => Ok(reply::see_other(&state.auth.refuse_code(&request, "access_denied"))),

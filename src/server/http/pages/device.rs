@@ -24,7 +24,7 @@ use crate::server::{
 /// Asks for the code, or with one in the address for the person's word.
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: Uri) -> Result<Response, Halt> {
     let next = Next::to(DEVICE, uri.query());
-    visitor.settled(&next, Step::Done)?;
+    visitor.settled(&state, &next, Step::Done).await?;
     let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let given = query.into_iter().find(|(name, _)| name == "user_code").map(|(_, code)| code.into_owned());
     match given.filter(|code| !code.is_empty()) {
@@ -43,7 +43,7 @@ pub(super) async fn submit(
     let typed = visitor.form(&headers, body).await?;
     let code = typed.get("user_code");
     let next = Next::to(DEVICE, None);
-    let (session, _) = visitor.settled(&next, Step::Done)?;
+    let (session, _) = visitor.settled(&state, &next, Step::Done).await?;
     let approve = match typed.get("decision").as_str() {
         "allow" => true,
         "deny" => false,

@@ -5,6 +5,7 @@ mod account;
 mod browser;
 mod consent;
 mod device;
+mod factor;
 mod guide;
 mod login;
 mod next;
@@ -30,7 +31,7 @@ use self::{browser::Visitor, next::Next};
 pub(super) use self::{guide::PATH as GUIDE, reply::in_words};
 use super::{AppState, error::ApiError};
 use crate::server::{
-    auth::{accounts::AccountError, secrets::Secret},
+    auth::{accounts::AccountError, second_factor::FactorStep, secrets::Secret},
     ports::{Session, StoreError, StoreResult, User},
 };
 
@@ -39,13 +40,17 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .route("/setup/{token}", get(setup::show).post(setup::submit))
         .route("/login", get(login::show).post(login::submit))
+        .route(factor::PROVE, get(factor::show).post(factor::submit))
         .route("/logout", post(login::sign_out))
         .route(next::AUTHORIZE, get(consent::show).post(consent::submit))
         .route(next::DEVICE, get(device::show).post(device::submit))
         .route(next::HOME, get(account::show))
         .route("/account/sessions/end", post(account::end))
         .route("/account/sessions/end-all", post(account::end_all))
-        .route("/account/password", get(password::show).post(password::submit))
+        .route(password::CHANGE, get(password::show).post(password::submit))
+        .route(factor::ENROL, get(factor::show_enrolment).post(factor::enrol))
+        .route(factor::RENEW, get(factor::show_renewal).post(factor::renew))
+        .route(factor::REMOVE, get(factor::show_removal).post(factor::remove))
         .route(guide::PATH, get(guide::show))
         .route("/reset/{token}", get(password::show_reset).post(password::submit_reset))
 }
@@ -97,32 +102,54 @@ impl From<AccountError> for Halt {
     }
 }
 
-/// A page that serves a step of signing in, and so must be open to whoever lacks that step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The steps of signing in after the password, in their order. A page that serves one must be open to whoever lacks it, and to nobody
+/// who lacks one before it: a stolen password alone must not choose another password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
+    /// Proves the second factor.
+    Prove,
     /// Changes the password.
     Password,
+    /// Sets a second factor up.
+    Enrol,
     /// None: everything else.
     Done,
 }
 
-impl Visitor {
-    /// Who is signed in with all that this page asks for; `next` is where the missing steps lead back to.
-    ///
-    /// # Errors
-    /// The redirect to the step that is missing.
-    fn settled(&self, next: &Next, page: Step) -> Result<(&Session, &User), Halt> {
-        let Some((session, user)) = &self.signed_in else { return Err(reply::see_other(&next.after("/login")).into()) };
-        match missing(user, page) {
-            None => Ok((session, user)),
-            Some(step) => Err(reply::see_other(&next.after(step)).into()),
+impl Step {
+    /// The page that serves it.
+    fn page(self) -> &'static str {
+        match self {
+            Self::Prove => factor::PROVE,
+            Self::Password => password::CHANGE,
+            Self::Enrol => factor::ENROL,
+            Self::Done => next::HOME,
         }
     }
 }
 
-/// The page of the first step that somebody lacks who wants to open a page.
-fn missing(user: &User, page: Step) -> Option<&'static str> {
-    (user.must_change_password && page != Step::Password).then_some("/account/password")
+impl Visitor {
+    /// Who is signed in with all that this page asks for; `next` is where the missing steps lead back to. Asked of the store at each request:
+    /// a policy or factor that is newer than the sign-in counts.
+    ///
+    /// # Errors
+    /// The redirect to the step that is missing, or the store's.
+    async fn settled(&self, state: &AppState, next: &Next, page: Step) -> Result<(&Session, &User), Halt> {
+        let Some((session, user)) = &self.signed_in else { return Err(reply::see_other(&next.after("/login")).into()) };
+        let due = due(state, session, user).await?;
+        if due < page { Err(reply::see_other(&next.after(due.page())).into()) } else { Ok((session, user)) }
+    }
+}
+
+/// The first step that a sign-in lacks.
+async fn due(state: &AppState, session: &Session, user: &User) -> StoreResult<Step> {
+    let factor = state.auth.missing_factor(user, &session.sign_in.methods).await?;
+    Ok(match factor {
+        Some(FactorStep::Prove) => Step::Prove,
+        _ if user.must_change_password => Step::Password,
+        Some(FactorStep::Enrol) => Step::Enrol,
+        None => Step::Done,
+    })
 }
 
 /// The status of a form that is shown again.

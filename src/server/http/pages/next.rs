@@ -1,6 +1,6 @@
 //! Where to go on after signing in: an address of these pages and nothing else, so that no link can lead astray.
 
-use super::browser::encoded;
+use super::{browser::encoded, password::CHANGE};
 
 /// Longest address to come back to, in bytes: an authorization request fits.
 const NEXT_MAX: usize = 4_096;
@@ -52,7 +52,7 @@ fn is_ours(target: &str) -> bool {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let known = match path {
         AUTHORIZE => query.is_some(),
-        DEVICE | HOME | "/account/password" => true,
+        DEVICE | HOME | CHANGE => true,
         _ => false,
     };
     known && target.len() <= NEXT_MAX && target.bytes().all(|b| b.is_ascii_graphic() && b != b'\\' && b != b'#')

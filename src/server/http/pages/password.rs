@@ -22,10 +22,13 @@ use crate::server::{
     ports::User,
 };
 
+/// The page of one's own.
+pub(super) const CHANGE: &str = "/account/password";
+
 /// Shows the form to somebody who is signed in.
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: Uri) -> Result<Response, Halt> {
     let next = Next::of_query(uri.query());
-    visitor.settled(&next, Step::Password)?;
+    visitor.settled(&state, &next, Step::Password).await?;
     form(&state, &visitor, &next, None).await
 }
 
@@ -38,7 +41,7 @@ pub(super) async fn submit(
     body: Body,
 ) -> Result<Response, Halt> {
     let (typed, next) = (visitor.form(&headers, body).await?, Next::of_query(uri.query()));
-    let (session, user) = visitor.settled(&next, Step::Password)?;
+    let (session, user) = visitor.settled(&state, &next, Step::Password).await?;
     let (w, new) = (visitor.w, typed.get("new_password"));
     if new != typed.get("repeat") {
         return form(&state, &visitor, &next, Some(Fault::at("repeat", w.differ))).await;

@@ -21,6 +21,7 @@ use crate::{
 
 mod account;
 mod astray;
+mod factor;
 mod signing_in;
 
 const PASSWORD: &str = "correct horse";
@@ -110,6 +111,14 @@ fn leads_to(answer: &Answer) -> &str {
 fn parameter(address: &str, name: &str) -> Option<String> {
     let query = address.split_once('?')?.1;
     form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// A form from a program, which needs no proof.
+async fn post(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let request = Request::builder().method("POST").uri(path);
+    let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    app.send(request.body(Body::from(body)).unwrap()).await
 }
 
 /// Somebody with a password.

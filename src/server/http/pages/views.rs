@@ -1,9 +1,11 @@
 //! The pages as templates with what they are filled with. Everything is escaped but the style, which is our own.
 
 use askama::Template;
+use qrcode::{Color, EcLevel, QrCode};
 use uuid::Uuid;
 
 use super::words::Words;
+use crate::server::auth::second_factor::Enrolment;
 
 /// The one style of all pages, allowed by its hash alone.
 pub(super) const STYLE: &str = include_str!("templates/style.css");
@@ -56,6 +58,8 @@ pub(super) struct Field {
     kind: &'static str,
     autocomplete: &'static str,
     capitals: &'static str,
+    /// The keys that a phone shows, where not all of them.
+    keys: Option<&'static str>,
     value: String,
     max: u16,
     focus: bool,
@@ -64,8 +68,8 @@ pub(super) struct Field {
 
 impl Field {
     fn new(name: &'static str, label: &'static str, kind: &'static str, autocomplete: &'static str, max: u16) -> Self {
-        let (hint, capitals, value) = (None, "none", String::new());
-        Self { name, label, hint, kind, autocomplete, capitals, value, max, focus: false, wrong: false }
+        let (hint, capitals, keys, value) = (None, "none", None, String::new());
+        Self { name, label, hint, kind, autocomplete, capitals, keys, value, max, focus: false, wrong: false }
     }
 
     /// A login name.
@@ -99,6 +103,16 @@ impl Field {
     pub(super) fn user_code(w: &Words, value: &str) -> Self {
         let field = Self::new("user_code", w.user_code, "text", "off", 32).holding(value);
         Self { capitals: "characters", ..field }
+    }
+
+    /// A code of the authenticator app, the first one.
+    pub(super) fn app_code(w: &Words) -> Self {
+        Self { keys: Some("numeric"), ..Self::new("code", w.factor_code, "text", "one-time-code", 40) }
+    }
+
+    /// A code of the authenticator app, or a recovery code.
+    pub(super) fn factor_code(w: &Words) -> Self {
+        Self { hint: Some(w.factor_code_hint), ..Self::app_code(w) }
     }
 
     fn holding(self, value: &str) -> Self {
@@ -207,7 +221,70 @@ pub(super) struct AccountPage {
     pub(super) title: &'static str,
     pub(super) name: String,
     pub(super) done: Option<&'static str>,
+    /// How many are left, where a second factor is in force.
+    pub(super) recovery_codes: Option<String>,
     pub(super) sessions: Vec<SessionRow>,
+}
+
+/// A picture that an authenticator app reads, drawn by one path: the page has no other source of pictures.
+pub(super) struct Qr {
+    path: String,
+    /// Modules of a side, with the quiet zone that readers need.
+    side: usize,
+}
+
+impl Qr {
+    /// Modules of the quiet zone.
+    const QUIET: usize = 4;
+
+    /// `None` for a text that fits no QR code.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+        let width = code.width();
+        let mut path = String::new();
+        for (at, _) in code.to_colors().into_iter().enumerate().filter(|(_, color)| *color == Color::Dark) {
+            let (x, y) = (at % width + Self::QUIET, at / width + Self::QUIET);
+            path.push_str(&format!("M{x} {y}h1v1h-1z"));
+        }
+        Some(Self { path, side: width + 2 * Self::QUIET })
+    }
+}
+
+/// Shows a secret to be put into an authenticator app, and asks for its first code.
+#[derive(Template)]
+#[template(path = "enrol.html")]
+pub(super) struct EnrolPage {
+    page: Frame,
+    title: &'static str,
+    qr: Option<Qr>,
+    secret: String,
+    fault: Option<Fault>,
+    fields: Vec<Field>,
+}
+
+impl EnrolPage {
+    pub(super) fn new(page: Frame, enrolment: &Enrolment, fault: Option<Fault>) -> Self {
+        let title = page.w.factor_set_up;
+        let fields = Field::settle(vec![Field::app_code(page.w)], fault.as_ref());
+        Self { page, title, qr: Qr::of(&enrolment.uri), secret: in_fours(&enrolment.secret), fault, fields }
+    }
+}
+
+fn in_fours(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    letters.chunks(4).map(String::from_iter).collect::<Vec<_>>().join(" ")
+}
+
+/// Shows recovery codes, this once.
+#[derive(Template)]
+#[template(path = "codes.html")]
+pub(super) struct CodesPage {
+    pub(super) page: Frame,
+    pub(super) title: &'static str,
+    pub(super) done: &'static str,
+    pub(super) codes: Vec<String>,
+    /// Where to go on.
+    pub(super) onward: String,
 }
 
 #[cfg(test)]
@@ -267,6 +344,7 @@ mod tests {
                     title: w.account,
                     name: evil.to_owned(),
                     done: None,
+                    recovery_codes: None,
                     sessions: vec![row],
                 }
                 .render(),
@@ -277,6 +355,17 @@ mod tests {
                 assert!(page.starts_with(&format!("<!doctype html>\n<html lang=\"{}\">", w.lang)), "{page}");
             }
         }
+    }
+
+    #[test]
+    fn a_qr_code_is_one_path_within_its_quiet_zone() {
+        let qr = Qr::of("otpauth://totp/medreq:ana?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=medreq").unwrap();
+        // The corner of every QR code is dark.
+        assert!(qr.path.starts_with("M4 4h1v1h-1zM5 4h1v1h-1z"), "{}", &qr.path[..40]);
+        let numbers = qr.path.split(['M', ' ', 'h']).filter_map(|part| part.parse::<usize>().ok());
+        assert_eq!(numbers.max(), Some(qr.side - 5));
+        assert!(Qr::of(&"a".repeat(5_000)).is_none());
+        assert_eq!(in_fours("GEZDGNBVGY"), "GEZD GNBV GY");
     }
 
     #[test]

@@ -2,14 +2,6 @@
 
 use super::*;
 
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-
-async fn post(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Answer {
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    let request = Request::builder().method("POST").uri(path).header(FORM.0, FORM.1);
-    app.send(request.body(Body::from(body)).unwrap()).await
-}
-
 /// A command line that waits; its `device_code` and `user_code`.
 async fn waiting(app: &TestApp, name: &str) -> (String, String) {
     let fields = [("client_id", "medreq-cli"), ("scope", "tickets:read"), ("device_name", name)];

@@ -81,7 +81,11 @@ words! {
     device, device_intro, user_code, device_unknown, device_sure, device_warn, device_app, device_on, device_from,
     device_asks, device_asked, device_yes, device_no, device_done, device_done_next, device_not, device_not_next, device_late,
     account, account_done_password, account_done_session, sessions, sessions_intro, this_one, browser,
-    last_used, signed_in_since, end, end_all, end_all_hint,
+    last_used, signed_in_since, end, end_all, end_all_hint, account_done_factor,
+    factor, factor_intro, factor_lost, factor_code, factor_code_hint, factor_wrong, factor_on, factor_off,
+    factor_set_up, factor_must, factor_begin, factor_scan, factor_qr, factor_key, factor_confirm, factor_confirm_button,
+    factor_renew, factor_renew_intro, factor_renew_button, factor_remove, factor_remove_intro, factor_remove_button,
+    codes, codes_done, codes_renewed, codes_intro, codes_once, codes_kept,
 
     oops_request, oops_request_next, oops_stale, oops_stale_next, oops_missing, oops_missing_next, oops_large, oops_large_next,
     oops_slow, oops_slow_next, oops_often, oops_often_next, oops_broken, oops_broken_next, oops_busy, oops_busy_next,
