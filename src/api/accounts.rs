@@ -172,6 +172,8 @@ pub struct Whoami {
     pub scopes: Vec<String>,
     /// The client that the token was issued to.
     pub client_id: String,
+    /// Signs in with a second factor.
+    pub second_factor: bool,
     /// When the token dies.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     #[serde(with = "millis")]

@@ -93,6 +93,14 @@ impl Client {
         self.fetch(Call::new(self, Method::POST, &path).json(&Nothing {})).await
     }
 
+    /// Takes the second factor of a user away who lost it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn reset_second_factor(&self, username: &str) -> Result<(), ClientError> {
+        self.done(Call::new(self, Method::DELETE, &["auth", "v1", "users", username, "second-factor"])).await
+    }
+
     /// One's own sessions, last used first.
     ///
     /// # Errors

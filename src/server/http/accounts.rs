@@ -33,9 +33,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         (status = 200, description = "Whose token it is", body = Whoami),
     )
 )]
-pub(super) async fn whoami(caller: Caller) -> Json<Whoami> {
-    let Principal { actor, scopes, client_id, token_expires_at, .. } = caller.0;
-    Json(Whoami {
+pub(super) async fn whoami(State(state): State<AppState>, caller: Caller) -> Result<Json<Whoami>, ApiError> {
+    let Principal { actor, scopes, client_id, subject, token_expires_at, .. } = caller.0;
+    Ok(Json(Whoami {
         username: actor.person.username,
         name: actor.person.name,
         roles: actor.roles,
@@ -43,8 +43,9 @@ pub(super) async fn whoami(caller: Caller) -> Json<Whoami> {
         pharmacies: places(actor.pharmacies),
         scopes: scopes.iter().map(ToString::to_string).collect(),
         client_id,
+        second_factor: state.auth.has_factor(subject).await?,
         expires_at: token_expires_at,
-    })
+    }))
 }
 
 fn places<T: Ord>(reach: Reach<T>) -> Option<BTreeSet<T>> {

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::server::http::testing::TestApp;
+use crate::server::{
+    http::testing::TestApp,
+    ports::{AuditEntry, SecondFactor, SessionStore},
+};
 
 const NONE: &[(&str, &str)] = &[];
 
@@ -266,4 +269,32 @@ async fn the_audit_is_for_auditors_and_holds_no_secret() {
     app.get("otto", &format!("/auth/v1/audit?kind=user&limit=5&cursor={next}")).await.expect(200);
     assert_eq!(app.get("otto", "/auth/v1/audit?cursor=x").await.refusal(), (400, "invalid_cursor"));
     assert_eq!(app.get("ana", "/auth/v1/audit").await.refusal(), (403, "insufficient_scope"));
+}
+
+#[tokio::test]
+async fn a_lost_factor_is_taken_away_by_who_administers_users_and_shown_to_its_owner() {
+    let app = TestApp::new().await;
+    let path = "/auth/v1/users/ana/second-factor";
+    let factor = |user| app.call(user, "DELETE", path, NONE, Value::Null);
+    assert_eq!(factor("bia").await.refusal(), (403, "insufficient_scope"));
+    assert_eq!(factor("ada").await.refusal(), (404, "second_factor_not_found"));
+    let ana = app.state.auth.user("ana").await.unwrap();
+    let entry = || AuditEntry {
+        at: ana.created_at,
+        kind: "auth".into(),
+        action: "factor_set".into(),
+        actor: None,
+        subject: None,
+        detail: Value::Null,
+    };
+    let secret = SecondFactor { secret: vec![7; 20], confirmed: true, last_step: 0, recovery: Default::default() };
+    assert_eq!(app.get("ana", "/auth/v1/me").await.expect(200)["second_factor"], false);
+    app.store.put_second_factor(ana.id, Some(secret), entry()).await.unwrap();
+    assert_eq!(app.get("ana", "/auth/v1/me").await.expect(200)["second_factor"], true);
+    assert_eq!(factor("ada").await.status, 204);
+    assert_eq!(app.get("ana", "/auth/v1/me").await.expect(200)["second_factor"], false);
+    let nobody = app.call("ada", "DELETE", "/auth/v1/users/nobody/second-factor", NONE, Value::Null).await;
+    assert_eq!(nobody.refusal(), (404, "user_not_found"));
+    let audit = app.get("ada", "/auth/v1/audit?kind=auth").await.expect(200);
+    assert_eq!((&audit["items"][0]["action"], &audit["items"][0]["actor"]), (&json!("factor_reset"), &json!("ada")));
 }

@@ -24,6 +24,7 @@ use crate::{
     server::{
         auth::{
             accounts::Editor,
+            redirect::percent_encoded,
             users::{NewUser, UserPatch},
         },
         ports::User,
@@ -37,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(get_user, patch_user))
         .routes(routes!(reset_password))
         .routes(routes!(make_reset_link))
+        .routes(routes!(reset_second_factor))
 }
 
 /// Lists users by name.
@@ -161,6 +163,24 @@ pub(super) async fn make_reset_link(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }
 
+/// Takes the second factor of a user away who lost it. Where the policy asks for one, they set another up at their next sign-in.
+#[utoipa::path(
+    delete, path = "/auth/v1/users/{username}/second-factor", tag = "accounts", operation_id = "reset_second_factor",
+    security(("bearer" = ["users:write"])), params(("username" = String, Path)),
+    responses(
+        (status = 204, description = "Taken away"),
+        (status = 404, description = "There is no such account, or it has no second factor", body = Problem),
+    )
+)]
+pub(super) async fn reset_second_factor(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(username): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    state.auth.reset_factor(&username, &Editor::from(&caller.0)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn user_view(user: User) -> UserView {
     UserView {
         id: user.id.0,
@@ -174,8 +194,4 @@ fn user_view(user: User) -> UserView {
         has_password: user.password_hash.is_some(),
         created_at: user.created_at,
     }
-}
-
-fn percent_encoded(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -66,6 +66,9 @@ enum Command {
         password_file: Option<PathBuf>,
     },
     ResetLink(links::ResetLinks),
+    /// Take a user's second factor away who lost it; where the policy asks for one, they set another up at the next sign-in
+    #[command(after_help = "Example:\n  medreq user reset-factor joana")]
+    ResetFactor(Name),
     Token(local::Token),
     Sessions(sessions::Sessions),
 }
@@ -123,6 +126,11 @@ impl User {
             Command::Enable(name) => set_disabled(context, &name.username, false).await,
             Command::Password { name, password_file } => password(context, &name.username, password_file).await,
             Command::ResetLink(links) => links.run(context).await,
+            Command::ResetFactor(Name { username }) => {
+                context.client()?.reset_second_factor(&username).await?;
+                context.output.hint(&format!("{username} has no second factor any more"));
+                Ok(())
+            }
             Command::Token(token) => token.run(context).await,
             Command::Sessions(sessions) => sessions.run(context).await,
         }
