@@ -1,7 +1,7 @@
 // Walks the sign-in pages as people do, in a real Chromium; see tests/pages. Uses nothing but what a person sees, except to read results.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -193,6 +193,69 @@ async function accountFlow(walk, user) {
   walk.at("/login");
 }
 
+// What an authenticator app shows for a key (RFC 6238), `steps` of 30 seconds from now.
+function totp(key, steps) {
+  const bits = [...key.replaceAll(" ", "")].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const mac = createHmac("sha1", Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)))).update(counter).digest();
+  return String((mac.readUInt32BE(mac.at(-1) & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+// The policy asks for a second factor: set up, used, made anew, taken away.
+async function factorFlow(walk, user) {
+  const signIn = async () => {
+    await walk.page.goto(`${url}/login`);
+    await walk.type(user.username, user.password);
+  };
+  const shown = () => walk.page.locator(".codes li").allInnerTexts();
+  await api("PUT", "/auth/v1/policy", { second_factor_required_for: user.roles });
+  await signIn();
+  walk.at("/account/factor");
+  await walk.look("factor-begin");
+  await walk.press("main button");
+  const key = await walk.page.locator("#key").innerText();
+  await walk.look("factor-enrol");
+  await walk.type("123");
+  await walk.look("factor-enrol-wrong");
+  assert.equal(await walk.page.locator("#key").innerText(), key);
+  await walk.type(totp(key, 0));
+  await walk.look("factor-codes");
+  await walk.page.emulateMedia({ media: "print" });
+  assert.ok(!(await walk.page.locator("header").isVisible()) && (await walk.page.locator(".codes").isVisible()), "it prints");
+  await walk.page.emulateMedia({ media: "screen" });
+  const codes = await shown();
+  assert.equal(codes.length, 10);
+  await walk.press("main .button");
+  walk.at("/account");
+  await walk.look("account-factor");
+  await api("PUT", "/auth/v1/policy", { second_factor_required_for: [] });
+
+  await walk.press("header button");
+  await signIn();
+  walk.at("/login/factor");
+  await walk.look("factor");
+  await walk.type("000000000");
+  await walk.look("factor-wrong");
+  await walk.type(totp(key, 1));
+  walk.at("/account");
+  await walk.press("header button");
+  await signIn();
+  await walk.type(codes[0]);
+  walk.at("/account");
+
+  await walk.page.goto(`${url}/account/factor/codes`);
+  await walk.look("factor-renew");
+  await walk.type(codes[1]);
+  await walk.look("factor-renewed");
+  const renewed = await shown();
+  await walk.page.goto(`${url}/account/factor/remove`);
+  await walk.look("factor-remove");
+  await walk.type(renewed[0]);
+  walk.at("/account");
+  await walk.look("account-factor-removed");
+}
+
 // A hospital that nobody administers yet: its link, from the console.
 async function freshHospital() {
   const server = spawn(MEDREQ, ["up", "--data-dir", `${MEDREQ_WORK}/fresh`, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "ignore"] });
@@ -226,6 +289,7 @@ try {
       await appFlow(walk, user);
       await deviceFlow(walk);
       await accountFlow(walk, user);
+      await factorFlow(walk, user);
       await setupFlow(walk, hospital.link, `chefe-${at}`);
       await context.close();
       console.log(`${language}, ${size}: ${walk.seen} pages seen`);
