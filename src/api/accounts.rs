@@ -350,7 +350,7 @@ pub struct RotateKeys {
 #[cfg_attr(feature = "server", derive(ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignInPolicy {
-    /// Who holds one of these roles is to sign in with a second factor. Kept for a later version: this one asks nobody for a second factor yet.
+    /// Who holds one of these roles is to sign in with a second factor; who has none sets it up at their next sign-in.
     #[cfg_attr(feature = "server", schema(value_type = Vec<Role>))]
     pub second_factor_required_for: BTreeSet<Role>,
 }

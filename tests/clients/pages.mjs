@@ -275,6 +275,12 @@ async function setupFlow(walk, link, name) {
   await walk.look("setup-spent");
 }
 
+// The developers' guide, which is in English for everybody.
+async function guideFlow(walk) {
+  await walk.page.goto(`${url}/docs/apps`);
+  await walk.look("guide");
+}
+
 const hospital = await freshHospital();
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
 try {
@@ -291,6 +297,7 @@ try {
       await accountFlow(walk, user);
       await factorFlow(walk, user);
       await setupFlow(walk, hospital.link, `chefe-${at}`);
+      if (language === "en") await guideFlow(walk);
       await context.close();
       console.log(`${language}, ${size}: ${walk.seen} pages seen`);
     }

@@ -17,7 +17,7 @@ enum Command {
     /// The policy in force
     #[command(after_help = "Example:\n  medreq policy show")]
     Show,
-    /// Say who is to sign in with a second factor; this version keeps it and does not ask for one yet
+    /// Say who is to sign in with a second factor; who has none sets it up at their next sign-in
     #[command(after_help = "\
 Examples:
   medreq policy set --second-factor admin,auditor

@@ -19,7 +19,7 @@ const SETTING: &str = "sign_in_policy";
 /// What is asked; by default nothing but a password.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignInPolicy {
-    /// Who holds one of these roles is to sign in with a second factor; no page asks for one yet.
+    /// Who holds one of these roles is to sign in with a second factor, at the next sign-in if not before.
     pub second_factor_required_for: BTreeSet<Role>,
 }
 
@@ -33,7 +33,7 @@ impl Auth {
         serde_json::from_str(&text).map_err(|error| StoreError::Broken(format!("the setting {SETTING}: {error}")))
     }
 
-    /// Replaces the policy; nothing asks by it yet.
+    /// Replaces the policy. It counts at the next page of whoever signs in or is signed in.
     ///
     /// # Errors
     /// [`AccountError::AdminOnly`], [`AccountError::Invalid`] for a role that nobody signs in with, or the store's.

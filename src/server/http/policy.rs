@@ -30,7 +30,7 @@ pub(super) async fn get_policy(State(state): State<AppState>) -> Result<Json<Sig
     Ok(Json(view(state.auth.policy().await?)))
 }
 
-/// Replaces the policy. It is kept for a later version: nobody is asked for a second factor yet.
+/// Replaces the policy. It counts at the next sign-in and on every page of those who are signed in; tokens that were given go on.
 #[utoipa::path(
     put, path = "/auth/v1/policy", tag = "accounts", operation_id = "put_policy",
     security(("bearer" = ["admin"])),
