@@ -335,7 +335,7 @@ fn a_code_that_nobody_approves_expires_and_is_not_asked_for_too_often() {
 fn a_server_that_cannot_renew_is_sent_the_old_token_while_that_is_good() {
     let me = json!({
         "username": "ana", "name": "Ana", "roles": [], "wards": [], "pharmacies": [], "scopes": [], "client_id": "medreq-cli",
-        "expires_at": "2030-01-31T12:00:00Z",
+        "second_factor": false, "expires_at": "2030-01-31T12:00:00Z",
     });
     let server = Fake::new(move |asked| match asked {
         "GET /auth/v1/me" => (200, me.clone()),
