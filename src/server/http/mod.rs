@@ -31,6 +31,7 @@ mod pages;
 mod peers;
 mod policy;
 mod rate;
+mod readiness;
 mod reference;
 mod replies;
 mod request_id;
@@ -65,7 +66,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::serve::serve;
-use self::{error::ApiError, live::StreamTickets, metrics::Metrics, pages::Pages};
+use self::{error::ApiError, live::StreamTickets, metrics::Metrics, pages::Pages, readiness::Readiness};
 use super::{
     app::{
         catalog::Catalog,
@@ -118,6 +119,7 @@ struct Inner {
     feed: Feed,
     imports: Imports,
     metrics: Metrics,
+    readiness: Readiness,
     stream_tickets: StreamTickets,
     stream_places: Arc<Semaphore>,
     pages: Pages,
@@ -137,9 +139,20 @@ impl AppState {
             Arc::clone(&services.reference),
         );
         let feed = Feed::start(Arc::clone(&services.pipeline), Arc::clone(&desk.cache), services.shutdown.clone());
-        let (metrics, stream_tickets, pages) = (Metrics::default(), StreamTickets::default(), Pages::default());
+        let (metrics, readiness) = (Metrics::default(), Readiness::default());
+        let (stream_tickets, pages) = (StreamTickets::default(), Pages::default());
         let stream_places = Arc::new(Semaphore::new(services.limits.streams));
-        Self(Arc::new(Inner { services, desk, feed, imports, metrics, stream_tickets, stream_places, pages }))
+        Self(Arc::new(Inner {
+            services,
+            desk,
+            feed,
+            imports,
+            metrics,
+            readiness,
+            stream_tickets,
+            stream_places,
+            pages,
+        }))
     }
 
     /// The use cases around tickets.
@@ -155,6 +168,11 @@ impl AppState {
     /// What this node counts.
     fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What `/readyz` found last.
+    fn readiness(&self) -> &Readiness {
+        &self.0.readiness
     }
 
     /// Single-use tickets for streams.

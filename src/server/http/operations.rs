@@ -1,6 +1,6 @@
 //! What operators and tools ask: health, readiness, metrics, the published document. Says nothing of patients or tickets.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -8,8 +8,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
-use rustix::fs::{Access, AtFlags};
 use serde::Serialize;
 use serde_json::Value;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -21,14 +19,9 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Json, Peer},
+    readiness::Standing,
 };
-use crate::{
-    api::problem::Problem,
-    server::ports::{StoreError, StoreResult, ahead_of_clock},
-};
-
-/// With less room than this a write may fail at any moment, in bytes.
-const DISK_FULL: u64 = 2 << 20;
+use crate::api::problem::Problem;
 
 const DOCUMENT: &str = "/openapi.json";
 
@@ -71,21 +64,6 @@ struct Health {
     checks: BTreeMap<String, String>,
 }
 
-/// How a dependency stands; the last is the worst.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
-    Well,
-    /// Works, but not for long.
-    Poor(String),
-    Down(String),
-}
-
-impl From<Result<(), String>> for Standing {
-    fn from(answer: Result<(), String>) -> Self {
-        answer.map_or_else(Self::Down, |()| Self::Well)
-    }
-}
-
 /// The process is alive.
 #[utoipa::path(
     get, path = "/healthz", tag = "operations", operation_id = "healthz", security(()),
@@ -96,6 +74,8 @@ async fn healthz() -> Json<Health> {
 }
 
 /// Every dependency answers.
+///
+/// The answer may be a second old: everybody is told the same one.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", operation_id = "readyz", security(()),
     responses(
@@ -104,21 +84,10 @@ async fn healthz() -> Json<Health> {
     )
 )]
 async fn readyz(State(state): State<AppState>) -> Response {
-    let newest = state.pipeline.newest_at().await;
-    let clock = newest.as_ref().map_or(Ok(()), |newest| clock(*newest, Timestamp::now()));
-    let store = match newest {
-        Ok(_) => state.pipeline.writable().await,
-        Err(error) => Err(error),
-    };
+    let mut checks = state.readiness().checks(&state).await;
+    // Told at once, since it costs nothing to know.
     let stopping = *state.shutdown.borrow();
-    let checks = [
-        ("store", told("store", store).into()),
-        ("clock", clock.into()),
-        ("disk", disk(&state.data_dir, state.disk_free_min)),
-        ("reference", told("reference", state.reference.policy().await.map(drop)).into()),
-        ("catalog", told("catalog", catalog(&state).await).into()),
-        ("server", if stopping { Standing::Down("unavailable".to_owned()) } else { Standing::Well }),
-    ];
+    checks.push(("server", if stopping { Standing::Down("unavailable".to_owned()) } else { Standing::Well }));
     let (word, status) = match checks.iter().map(|(_, standing)| standing).max() {
         None | Some(Standing::Well) => ("ok", StatusCode::OK),
         Some(Standing::Poor(_)) => ("degraded", StatusCode::OK),
@@ -129,51 +98,6 @@ async fn readyz(State(state): State<AppState>) -> Response {
         Standing::Poor(what) | Standing::Down(what) => (name.to_owned(), what),
     };
     (status, Json(Health { status: word.to_owned(), checks: checks.into_iter().map(text).collect() })).into_response()
-}
-
-/// Whether the data directory can be written and has room; asked of the system, nothing is written.
-fn disk(dir: &Path, least: u64) -> Standing {
-    let may_write = rustix::fs::accessat(rustix::fs::CWD, dir, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
-    let free = match may_write.and_then(|()| rustix::fs::statvfs(dir)) {
-        Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
-        Err(error) => {
-            tracing::warn!(%error, "the data directory cannot be written");
-            return Standing::Down(
-                "the data directory cannot be written; look at its mode and its file system".to_owned(),
-            );
-        }
-    };
-    let told = || format!("{} MiB are free on the disk of the data; make room on it", free >> 20);
-    match free {
-        ..DISK_FULL => Standing::Down(told()),
-        _ if free < least => Standing::Poor(told()),
-        _ => Standing::Well,
-    }
-}
-
-/// The answer for everybody; the cause may name files and is for the log.
-fn told(check: &str, answer: StoreResult<()>) -> Result<(), String> {
-    answer.map_err(|error| {
-        tracing::warn!(check, %error, "not ready");
-        "unavailable".to_owned()
-    })
-}
-
-/// Whether times that are recorded now are those of the clock.
-fn clock(newest: Option<Timestamp>, now: Timestamp) -> Result<(), String> {
-    match newest.and_then(|newest| ahead_of_clock(newest, now)) {
-        None => Ok(()),
-        Some(ahead) => Err(format!(
-            "the newest event is {} s ahead of this machine's clock; set the clock right, or restore a backup from before",
-            ahead.as_secs()
-        )),
-    }
-}
-
-async fn catalog(state: &AppState) -> StoreResult<()> {
-    let store = Arc::clone(&state.catalog);
-    let asked = tokio::task::spawn_blocking(move || store.by_code("0").map(drop)).await;
-    asked.unwrap_or_else(|_| Err(StoreError::Broken("the check panicked".to_owned())))
 }
 
 /// Counters for Prometheus; only for the machine itself and the networks that `metrics.allow` of the configuration names.
