@@ -19,7 +19,7 @@ use crate::{
     domain::reason::Role,
     server::{
         ports::{AuditQuery, IdentityStore},
-        sqlite::{OpenMode, SqliteStore},
+        sqlite::{OpenMode, SqliteStore, backup, restore::restore},
     },
 };
 
@@ -59,6 +59,29 @@ async fn tokens_keys_and_issuer_outlive_a_restart_on_another_port() {
     assert_eq!((auth.issuer(), auth.jwks()), ("http://127.0.0.1:8080", jwks));
     assert!(auth.authenticate(&token, None).await.is_ok());
     auth.authenticate_password("Joana", PASSWORD, here()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_from_before_any_restore_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    let (auth, store) = serve(&data, "http://127.0.0.1:8080").await;
+    auth.create_user(nurse("joana"), &Editor::on_server()).await.unwrap();
+    let token = async |auth: &Auth| auth.user_token("joana", SignedDuration::from_hours(1)).await.unwrap().access_token;
+    let mut earlier = vec![token(&auth).await];
+    let made = backup::create(&data, &root.path().join("backups"), &[]).unwrap();
+    drop((auth, store));
+    // The same backup again: the tokens of between are those that it knows least of.
+    for _ in 0..2 {
+        restore(&made.path, &data, true).unwrap();
+        let (auth, _store) = serve(&data, "http://127.0.0.1:8080").await;
+        for token in &earlier {
+            assert_eq!(auth.authenticate(token, None).await, Err(AuthError::InvalidToken));
+        }
+        let newest = token(&auth).await;
+        assert!(auth.authenticate(&newest, None).await.is_ok());
+        earlier.push(newest);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Backups of a data directory: made beside a running server, proven by reading them. A half-made backup is never listed.
+//! Backups of a data directory: made beside a running server, proven by reading them. A half-made backup is never listed; none holds a signing key.
 
 use std::{
     fs, io,
@@ -210,7 +210,10 @@ fn fill(data_dir: &Path, to: &Path, extra: &[&str], created_at: Timestamp) -> Re
     let mut files = vec![];
     for name in [DATABASE_FILE, CATALOG_FILE] {
         if data_dir.join(name).exists() {
-            snapshot(&data_dir.join(name), &to.join(name))?;
+            snapshot(&data_dir.join(name), &to.join(name), |copy| match name {
+                DATABASE_FILE => leave_out_keys(copy),
+                _ => Ok(()),
+            })?;
             files.push(summed(to, name)?);
         }
     }
@@ -263,8 +266,18 @@ fn summed(dir: &Path, name: &str) -> Result<ManifestFile, BackupError> {
     Ok(ManifestFile { name: name.to_owned(), size: sum.size, sha256: sum.sha256 })
 }
 
-/// Copies a database page by page in one step: one state of it, whoever writes meanwhile.
-fn snapshot(from: &Path, to: &Path) -> Result<(), BackupError> {
+/// Whoever reads a backup must not be able to sign tokens of the site that it is of; a restored site makes keys of its own.
+fn leave_out_keys(copy: &Connection) -> StoreResult<()> {
+    // What is not ours has none; it is refused when the manifest is written.
+    if schema::version_of_ours(copy).is_ok() {
+        copy.pragma_update(None, "secure_delete", true)?;
+        copy.execute("DELETE FROM signing_keys", [])?;
+    }
+    Ok(())
+}
+
+/// Copies a database page by page in one step: one state of it, whoever writes meanwhile. `adapt` changes the copy before it is proven.
+fn snapshot(from: &Path, to: &Path, adapt: impl FnOnce(&Connection) -> StoreResult<()>) -> Result<(), BackupError> {
     create_private(to)?;
     let copied = || -> StoreResult<()> {
         let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -276,7 +289,7 @@ fn snapshot(from: &Path, to: &Path) -> Result<(), BackupError> {
         }
         // The copy stands alone: no side files beside it.
         target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
-        Ok(())
+        adapt(&target)
     };
     copied().map_err(|error| match error {
         // It is the backup's disk that is full, not the store's.

@@ -383,7 +383,8 @@ fn delete_signing_keys(conn: &Connection, kids: &[String]) -> StoreResult<()> {
     Ok(())
 }
 
-fn insert_signing_key(conn: &Connection, key: &SigningKey) -> StoreResult<()> {
+/// Puts a signing key.
+pub(super) fn insert_signing_key(conn: &Connection, key: &SigningKey) -> StoreResult<()> {
     if key.retired_at.is_none() {
         // One key signs for an algorithm: the one before goes on verifying only.
         conn.execute(

@@ -27,9 +27,6 @@ const ASIDE: &str = "before-restore-";
 /// Where the backup is copied to before anything old is touched.
 const STAGING: &str = "restore-staging";
 
-/// Sessions from after the backup carry later generations than it knows: this outruns them all.
-const GENERATION_LEAP: i64 = 1_000_000;
-
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
@@ -42,7 +39,8 @@ pub struct Restored {
 }
 
 /// Restores a backup into a data directory that no server uses. A directory with data is refused unless `replace`; then that data
-/// is kept in `before-restore-…` within it. All sessions end, for what was revoked since the backup is forgotten.
+/// is kept in `before-restore-…` within it. All sessions end and no earlier token verifies, for what was revoked since the backup is
+/// forgotten.
 ///
 /// # Errors
 /// [`BackupError`] says what stands in the way; the data directory is as before, or says at its next opening that the restore
@@ -120,15 +118,9 @@ fn stage(backup: &Backup, staging: &Path) -> Result<Uuid, BackupError> {
 fn begin_again(conn: &Connection, backup: &Backup) -> StoreResult<Uuid> {
     let transaction = conn.unchecked_transaction()?;
     let epoch = schema::renew_epoch(&transaction)?;
-    for table in ["users", "clients"] {
-        let sql = format!(
-            "UPDATE {table} SET generation = generation + ?1,
-                 body = json_set(body, '$.generation', generation + ?1)"
-        );
-        transaction.execute(&sql, [GENERATION_LEAP])?;
-    }
-    // Ended ones stay listed; the rest is dead by its generation, and would only look alive in lists.
-    for table in ["links", "codes", "devices", "refresh_tokens", "sessions"] {
+    // The next start makes new keys, so that nothing verifies that was signed before, whichever restore it was signed after: older backups
+    // bring theirs along. What is looked up goes as well.
+    for table in ["signing_keys", "links", "codes", "devices", "refresh_tokens", "sessions"] {
         transaction.execute(&format!("DELETE FROM {table}"), [])?;
     }
     let entry = AuditEntry {
