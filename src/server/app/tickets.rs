@@ -172,13 +172,18 @@ impl TicketDesk {
         Ok(self.tickets.history(ticket.id).await?)
     }
 
-    /// What became of a command that was not decided in time; `None` while it is not.
+    /// What became of a command that was not decided in time; `None` while it is not. Whoever may not see its ticket any more is told
+    /// of an erasure alone, which shows nothing of it.
     pub(crate) async fn command(&self, actor: &Actor, id: CommandId) -> Result<Option<StoredOutcome>, DeskError> {
-        match self.pipeline.outcome(id).await? {
-            Some(outcome) if outcome.actor == actor.person.id => Ok(Some(outcome)),
-            Some(_) => Err(DeskError::NoCommand),
-            None if self.pending.get(&id) == Some(actor.person.id.0) => Ok(None),
-            None => Err(DeskError::NoCommand),
+        let Some(outcome) = self.pipeline.outcome(id).await? else {
+            let theirs = self.pending.get(&id) == Some(actor.person.id.0);
+            return if theirs { Ok(None) } else { Err(DeskError::NoCommand) };
+        };
+        let theirs = outcome.actor == actor.person.id;
+        if theirs && (outcome.command == CommandName::Erase || self.sees(actor, outcome.ticket).await?) {
+            Ok(Some(outcome))
+        } else {
+            Err(DeskError::NoCommand)
         }
     }
 
@@ -199,6 +204,12 @@ impl TicketDesk {
         let id = self.resolve(id_or_number).await?;
         let ticket = self.tickets.ticket(id).await?.ok_or(DeskError::NoTicket)?;
         if Visibility::of(actor).sees(&ticket) { Ok(ticket) } else { Err(DeskError::NoTicket) }
+    }
+
+    /// False of a ticket that there is and that the actor may not see; a refused create made none.
+    async fn sees(&self, actor: &Actor, id: TicketId) -> Result<bool, StoreError> {
+        let ticket = self.tickets.ticket(id).await?;
+        Ok(ticket.is_none_or(|ticket| Visibility::of(actor).sees(&ticket)))
     }
 
     // ------------------------------------------------------------------------------------------------------ writing
@@ -311,10 +322,7 @@ impl TicketDesk {
 
     /// The first answer to a create, to a caller who may still see the ticket that it made.
     async fn made_before(&self, by: &Principal, request: &Request, outcome: StoredOutcome) -> Result<Sent, DeskError> {
-        if outcome.body_hash == request.fingerprint
-            && let Some(ticket) = self.tickets.ticket(outcome.ticket).await?
-            && !Visibility::of(&by.actor).sees(&ticket)
-        {
+        if outcome.body_hash == request.fingerprint && !self.sees(&by.actor, outcome.ticket).await? {
             return Err(DeskError::NoTicket);
         }
         permission::check_role(CommandName::Create, &by.actor.roles)?;

@@ -8,7 +8,7 @@ use super::{
     error::ApiError,
     extract::{Caller, Json, LaxJson, Path},
     headers::{VersionHeader, Write, WriteHeaders},
-    tickets::{answer, answer_erasure},
+    tickets::answer,
 };
 use crate::{
     api::{
@@ -183,5 +183,5 @@ async fn erase(
     Write(sending): Write,
     Json(body): Json<EraseRequest>,
 ) -> Result<Response, ApiError> {
-    Ok(answer_erasure(&state, state.desk().erase(&by, &id, &body, &sending).await?))
+    Ok(answer(&state, state.desk().erase(&by, &id, &body, &sending).await?))
 }

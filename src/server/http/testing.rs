@@ -20,7 +20,11 @@ use crate::{
     domain::reason::Role,
     server::{
         auth::{
-            Auth, PublicUrl, Scope, accounts::Editor, clients::NewServiceAccount, grants::TokenRequest, users::NewUser,
+            Auth, PublicUrl, Scope,
+            accounts::Editor,
+            clients::NewServiceAccount,
+            grants::TokenRequest,
+            users::{NewUser, UserPatch},
         },
         catalog::CatalogStore,
         config::Limits,
@@ -149,6 +153,13 @@ impl TestApp {
             must_change_password: false,
         };
         self.state.auth.create_user(new, &Editor::on_server()).await.unwrap();
+        let issued = self.state.auth.user_token(name, SignedDuration::from_mins(10)).await.unwrap();
+        self.tokens.insert(name.to_owned(), issued.access_token);
+    }
+
+    /// Changes a user, and gets them a token with every scope that their roles allow now.
+    pub(crate) async fn change_user(&mut self, name: &str, patch: UserPatch) {
+        self.state.auth.patch_user(name, patch, &Editor::on_server()).await.unwrap();
         let issued = self.state.auth.user_token(name, SignedDuration::from_mins(10)).await.unwrap();
         self.tokens.insert(name.to_owned(), issued.access_token);
     }

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -254,7 +254,7 @@ async fn command_status(
 fn status_of(outcome: &StoredOutcome) -> crate::api::tickets::CommandStatus {
     let (state, status, body) = match &outcome.outcome {
         Outcome::Applied(ticket) => {
-            ("done", done_status(outcome.command), serde_json::to_value(Ticket::from(ticket.as_ref())))
+            ("done", done_status(outcome.command), serde_json::to_value(Shown::of(outcome.command, ticket)))
         }
         Outcome::Refused(refusal) => {
             let answer = ApiError::from(refusal.clone()).answer();
@@ -263,6 +263,25 @@ fn status_of(outcome: &StoredOutcome) -> crate::api::tickets::CommandStatus {
     };
     let body = Some(body.expect("tickets and problems have string keys only"));
     crate::api::tickets::CommandStatus { state: state.to_owned(), status: Some(status.as_u16()), body }
+}
+
+/// What whoever sent a command is shown of its ticket.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Ticket(Box<Ticket>),
+    /// Who may erase need not be one of those who see the ticket.
+    Erasure(Erasure),
+}
+
+impl Shown {
+    fn of(command: CommandName, ticket: &ticket::Ticket) -> Self {
+        if command != CommandName::Erase {
+            return Self::Ticket(Box::new(ticket.into()));
+        }
+        let erased_at = ticket.erased_at.unwrap_or(ticket.updated_at);
+        Self::Erasure(Erasure { id: ticket.id.to_string(), number: ticket.number.clone(), erased_at })
+    }
 }
 
 fn done_status(command: CommandName) -> StatusCode {
@@ -296,24 +315,9 @@ pub(super) fn answer(state: &AppState, sent: Sent) -> Response {
     }
 }
 
-/// The answer to an erasure: of the ticket only what its eraser may know.
-pub(super) fn answer_erasure(state: &AppState, sent: Sent) -> Response {
-    let erasure = match &sent {
-        Sent::Done { outcome: StoredOutcome { outcome: Outcome::Applied(ticket), .. }, .. } => ticket
-            .erased_at
-            .map(|erased_at| Erasure { id: ticket.id.to_string(), number: ticket.number.clone(), erased_at }),
-        _ => None,
-    };
-    let mut response = answer(state, sent);
-    if let Some(erasure) = erasure {
-        *response.body_mut() = Json(erasure).into_response().into_body();
-    }
-    response
-}
-
 fn done(command: CommandName, ticket: &ticket::Ticket) -> Response {
     let status = done_status(command);
-    let body = Json(Ticket::from(ticket));
+    let body = Json(Shown::of(command, ticket));
     let mut response = (status, [(header::ETAG, etag(ticket.version))], body).into_response();
     if status == StatusCode::CREATED {
         let location = HeaderValue::from_str(&format!("/v1/tickets/{}", ticket.id)).expect("an id is a header value");

@@ -7,11 +7,16 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{create, refill};
-use crate::server::{
-    http::{AppState, Services, router, testing::TestApp},
-    ports::{
-        CommandId, Cursor, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError, Submitted,
+use super::{command, create, refill};
+use crate::{
+    domain::reason::Role,
+    server::{
+        auth::users::UserPatch,
+        contract::code,
+        http::{AppState, Services, router, testing::TestApp},
+        ports::{
+            CommandId, Cursor, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError, Submitted,
+        },
     },
 };
 
@@ -58,8 +63,8 @@ impl Pipeline for Later {
     }
 }
 
-#[tokio::test]
-async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
+/// The test hospital over such a log.
+async fn deciding_later() -> (TestApp, Arc<Later>) {
     let mut app = TestApp::new().await;
     let later = Arc::new(Later { store: Arc::clone(&app.state.pipeline), taken: tokio::sync::Mutex::default() });
     let Services { auth, tickets, reference, identity, catalog, data_dir, limits, shutdown, .. } = &*app.state;
@@ -77,7 +82,12 @@ async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
         disk_free_min: 0,
         shutdown: shutdown.clone(),
     }));
+    (app, later)
+}
 
+#[tokio::test]
+async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
+    let (app, later) = deciding_later().await;
     let accepted = create(&app, "ana", "k", refill("MIDAZ-5")).await;
     assert_eq!((accepted.status.as_u16(), accepted.header("retry-after")), (202, "1"));
     let status = accepted.header("location").to_owned();
@@ -99,4 +109,39 @@ async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
     let refused = app.get("ana", refused.header("location")).await.expect(200);
     assert_eq!((&refused["state"], &refused["status"]), (&json!("refused"), &json!(409)));
     assert_eq!(refused["body"]["code"], "duplicate_open_request");
+}
+
+#[tokio::test]
+async fn an_eraser_is_told_no_more_later_than_at_once() {
+    let (mut app, later) = deciding_later().await;
+    let created = create(&app, "ana", "k", refill("MIDAZ-5")).await;
+    later.decide().await;
+    let ticket = app.get("ana", created.header("location")).await.expect(200)["body"].clone();
+    command(&app, "ana", "c", &ticket, "cancel", json!({ "reason": "found" })).await;
+    later.decide().await;
+    // Reads tickets as a nurse, but none of this ward.
+    app.add_user("eva", Role::Admin, &["CM"], &[]).await;
+    app.change_user("eva", UserPatch { roles: Some([Role::Admin, Role::Nurse].into()), ..UserPatch::default() }).await;
+    let path = format!("/v1/tickets/{}", ticket["id"].as_str().unwrap());
+    assert_eq!(app.get("eva", &path).await.refusal(), (404, "ticket_not_found"));
+
+    let body = json!({ "reason": "protocol 114" });
+    let erase = app.call("eva", "POST", &format!("{path}/erase"), &[("idempotency-key", "e")], body).await;
+    assert_eq!(erase.status.as_u16(), 202);
+    later.decide().await;
+    let told = app.get("eva", erase.header("location")).await.expect(200);
+    let members: Vec<_> = told["body"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((&told["state"], members), (&json!("done"), vec!["erased_at", "id", "number"]), "{told}");
+}
+
+#[tokio::test]
+async fn who_sees_a_ticket_no_more_is_not_told_of_it_by_their_old_commands() {
+    let (mut app, later) = deciding_later().await;
+    let created = create(&app, "ana", "k", refill("MIDAZ-5")).await;
+    later.decide().await;
+    let status = created.header("location").to_owned();
+    app.get("ana", &status).await.expect(200);
+    let elsewhere = UserPatch { wards: Some([code("CM")].into()), ..UserPatch::default() };
+    app.change_user("ana", elsewhere).await;
+    assert_eq!(app.get("ana", &status).await.refusal(), (404, "command_not_found"));
 }
