@@ -440,7 +440,17 @@ fn user_with<'a>(manifest: &'a Value, role: &str) -> Vec<&'a Value> {
 fn a_demo_is_a_believable_hospital_and_stays_one() {
     let home = TempDir::new().unwrap();
     let dir = home.path().join("demo");
+    // One start fills it beside its place: a second one leaves that alone, and the next after a killed one begins anew.
+    let staging = home.path().join("demo.filling");
+    fs::create_dir(&staging).unwrap();
+    fs::write(staging.join("medreq.db"), "half a demo").unwrap();
+    let other = fs::File::open(&staging).unwrap();
+    other.lock().unwrap();
+    assert_eq!(up_fails(&dir, &["--demo"]).problem["code"], "demo_being_filled");
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 1, "the other's work was touched");
+    drop(other);
     let server = Server::start(&dir, &["--demo"]);
+    assert!(!staging.exists());
     let first = manifest(&dir);
     assert_eq!(first["url"], server.url);
     assert_believable(&server, &first);

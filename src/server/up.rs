@@ -1,8 +1,10 @@
 //! `medreq up`: the embedded server from an empty directory to a clean end. It must never serve a directory of the other sort: demo or real.
 
 use std::{
-    fs, io,
+    fs::{self, DirBuilder, File, TryLockError},
+    io,
     net::{IpAddr, SocketAddr},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -91,6 +93,12 @@ pub enum UpError {
     /// A demo was asked for, and the directory holds something else.
     #[error("{} is not a demo's directory; leave --demo out to serve it, or choose another --data-dir", .0.display())]
     NotADemo(PathBuf),
+    /// Another process makes the same demo.
+    #[error(
+        "{} is being filled by another `medreq up --demo`; wait until that one is ready, or choose another --data-dir",
+        .0.display()
+    )]
+    DemoBeingFilled(PathBuf),
     /// A site was asked for, and the directory is a demo's.
     #[error("{} is a demo's directory; add --demo to serve it, or choose another --data-dir", .0.display())]
     IsADemo(PathBuf),
@@ -124,6 +132,7 @@ impl UpError {
             Self::Listen { .. } => "listen_failed",
             Self::Open(error) => error.code(),
             Self::NotADemo(_) => "not_a_demo",
+            Self::DemoBeingFilled(_) => "demo_being_filled",
             Self::IsADemo(_) => "is_a_demo",
             Self::PublicUrl(_) => "invalid_public_url",
             Self::Auth(_) => "auth_failed",
@@ -237,19 +246,23 @@ async fn settle_time_zone(store: &SqliteStore, wanted: Option<&str>) -> Result<(
 /// start that was killed half-way leaves nothing that looks like a demo.
 async fn fill_demo(dir: &Path, issuer: &PublicUrl) -> Result<(), UpError> {
     let file = |path: &Path, source| UpError::File { path: path.to_owned(), source };
-    if dir.join(demo::MANIFEST_FILE).exists() {
+    let is_demo = || dir.join(demo::MANIFEST_FILE).exists();
+    if is_demo() {
         return Ok(());
     }
     let filled = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if filled {
         return Err(UpError::NotADemo(dir.to_owned()));
     }
-    let dir = std::path::absolute(dir).map_err(|source| file(dir, source))?;
-    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    let absolute = std::path::absolute(dir).map_err(|source| file(dir, source))?;
+    let mut name = absolute.file_name().unwrap_or_default().to_owned();
     name.push(".filling");
-    let staging = dir.with_file_name(name);
-    if staging.exists() {
-        fs::remove_dir_all(&staging).map_err(|source| file(&staging, source))?;
+    let staging = absolute.with_file_name(name);
+    let held = hold_empty(&staging).map_err(|source| file(&staging, source))?;
+    let _held = held.ok_or_else(|| UpError::DemoBeingFilled(dir.to_owned()))?;
+    // Another start may have put one in place since.
+    if is_demo() {
+        return fs::remove_dir(&staging).map_err(|source| file(&staging, source));
     }
     {
         let store = Arc::new(SqliteStore::open(&staging, OpenMode::Serve)?);
@@ -259,7 +272,32 @@ async fn fill_demo(dir: &Path, issuer: &PublicUrl) -> Result<(), UpError> {
         let manifest = demo::seed(&demo::DemoStores { store, catalog, auth }, issuer.as_str()).await?;
         write_manifest(&staging, &manifest)?;
     }
-    fs::rename(&staging, &dir).map_err(|source| file(&dir, source))
+    fs::rename(&staging, &absolute).map_err(|source| file(&absolute, source))
+}
+
+/// Makes a directory, or empties the one that a killed start left, and holds it until it is dropped; `None` where another process has it.
+fn hold_empty(dir: &Path) -> io::Result<Option<File>> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let held = File::open(dir)?;
+    match held.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    // Whoever had it may have put it in its place just now: then what is held is a demo, and no longer the directory of this name.
+    let ours = held.metadata()?;
+    if !fs::metadata(dir).is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
+        return Ok(None);
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(Some(held))
 }
 
 fn write_manifest(dir: &Path, manifest: &DemoManifest) -> Result<(), UpError> {
