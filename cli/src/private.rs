@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use medreq::server::files::sync_entry;
+
 use crate::failure::Failure;
 
 /// A new file that only its owner reads; it goes again where nothing was written into it.
@@ -32,6 +34,7 @@ impl PrivateFile {
         self.empty = false;
         writeln!(self.file, "{text}")
             .and_then(|()| self.file.sync_all())
+            .and_then(|()| sync_entry(&self.path))
             .map_err(|error| Failure::file(&self.path, &error))
     }
 

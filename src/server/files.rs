@@ -7,20 +7,38 @@ use std::{
     path::Path,
 };
 
-/// Replaces a file atomically; it is 0600 from its first byte on.
+/// Replaces a file atomically; it is 0600 from its first byte on, and on the disk under its name when this returns. Who writes the same
+/// file takes turns: each begins with what a killed one left.
 ///
 /// # Errors
-/// As the system's; the old file is then still there.
+/// As the system's; the old file is then still there, or the new one that a loss of power may undo.
 pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
+    name.push(".new");
     let fresh = path.with_file_name(name);
     let written = write_synced(&fresh, content).and_then(|()| fs::rename(&fresh, path));
     if written.is_err() {
         // It may not exist; the error that counts is the first.
         let _ = fs::remove_file(&fresh);
     }
-    written
+    written.and_then(|()| sync_entry(path))
+}
+
+/// Waits until a file's name is on the disk, too.
+///
+/// # Errors
+/// As the system's.
+pub fn sync_entry(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    sync_dir(dir.unwrap_or(Path::new(".")))
+}
+
+/// Waits until a directory's entries are on the disk.
+///
+/// # Errors
+/// As the system's.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.sync_all()
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -40,8 +58,11 @@ mod tests {
     fn a_secret_is_never_readable_by_others() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
-        fs::write(&path, "old").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let left = dir.path().join("secret.new");
+        for file in [&path, &left] {
+            fs::write(file, "old, and longer than the new one").unwrap();
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+        }
         replace_private(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -29,6 +29,9 @@ use crate::{
 const FORMAT: u32 = 1;
 const MANIFEST_FILE: &str = "manifest.json";
 
+/// How the name of a backup begins that is not whole yet.
+const PARTIAL: &str = ".partial-";
+
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -172,14 +175,15 @@ fn store_error(error: StoreError) -> BackupError {
 /// directories within the data directory; those that do not exist are left out.
 ///
 /// # Errors
-/// [`BackupError`] says what stands in the way; nothing is left that would be listed.
+/// [`BackupError`] says what stands in the way; nothing is left that would be listed, and what a killed process left goes with the next one.
 pub fn create(data_dir: &Path, dest: &Path, extra: &[&str]) -> Result<Backup, BackupError> {
     prepare_directory(data_dir, OpenMode::Beside { create: false })?;
     refuse_within(data_dir, dest)?;
     copying::make_dir(dest).map_err(BackupError::at(dest))?;
+    let _making = begin(dest).map_err(BackupError::at(dest))?;
     let created_at = millis::truncated(Timestamp::now());
     let name = format!("{}-{:.8}", created_at.strftime("%Y%m%dT%H%M%SZ"), Uuid::new_v4().simple().to_string());
-    let partial = dest.join(format!(".partial-{name}"));
+    let partial = dest.join(format!("{PARTIAL}{name}"));
     copying::make_dir(&partial).map_err(BackupError::at(&partial))?;
     let made = fill(data_dir, &partial, extra, created_at).and_then(|manifest| {
         let path = dest.join(&name);
@@ -193,6 +197,25 @@ pub fn create(data_dir: &Path, dest: &Path, extra: &[&str]) -> Result<Backup, Ba
         let _ = fs::remove_dir_all(&partial);
     }
     made
+}
+
+/// Says that a backup is being made below a directory, until it is dropped. Who is the first to do so removes what killed ones left there.
+fn begin(dest: &Path) -> io::Result<fs::File> {
+    let making = fs::File::open(dest)?;
+    // Everybody who makes one shares the lock: who gets it alone finds nothing there that is still being made.
+    if making.try_lock().is_ok() {
+        for entry in fs::read_dir(dest)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+                // Another user's may stay: it is not in the way.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        making.unlock()?;
+    }
+    // Where a directory cannot be locked, as on some network shares, nobody gets it alone, and left-overs stay.
+    let _ = making.lock_shared();
+    Ok(making)
 }
 
 /// Compares where the paths lead; of a destination that is still to be made, its nearest directory decides.

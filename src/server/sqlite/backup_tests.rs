@@ -273,6 +273,24 @@ async fn an_altered_backup_is_found_and_not_restored() {
     expect(&forged, "backup_newer");
 }
 
+#[tokio::test]
+async fn what_a_killed_backup_left_goes_with_the_next_unless_another_is_being_made() {
+    let site = Site::open().await;
+    let left = site.backups().join(".partial-20300115T100000Z-1a2b3c4d");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join(DATABASE_FILE), "half of it").unwrap();
+    fs::write(site.backups().join("note.txt"), "x").unwrap();
+    let other = fs::File::open(site.backups()).unwrap();
+    other.lock_shared().unwrap();
+    site.back_up();
+    assert!(left.exists(), "it may be what the other one makes");
+    drop(other);
+    site.back_up();
+    assert!(!left.exists());
+    assert_eq!(backup::list(&site.backups()).unwrap().len(), 2);
+    assert_eq!(fs::read_dir(site.backups()).unwrap().count(), 3, "nothing else was touched");
+}
+
 #[test]
 fn what_is_not_there_is_said() {
     let root = TempDir::new().unwrap();

@@ -9,6 +9,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+pub(super) use crate::server::files::sync_dir;
+
 /// Size and SHA-256 of what was read.
 pub(super) struct Sum {
     pub(super) size: u64,
@@ -59,11 +61,6 @@ pub(super) fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes directories that only their owner may enter; those that exist stay as they are.
 pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-/// Waits until a directory's entries are on the disk.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// True for a relative path that stays below where it is put.
