@@ -23,6 +23,8 @@ pub(super) struct Granted<'a> {
     pub(super) scope: String,
     pub(super) device: String,
     pub(super) nonce: Option<&'a str>,
+    /// When the code was made, or the device asked.
+    pub(super) asked_at: Timestamp,
 }
 
 /// A session that the store has not opened yet, with what is given out once it has.
@@ -51,8 +53,13 @@ impl Auth {
         if !own || grant.redirect_uri != redirect_uri || !proves(verifier, &grant.code_challenge) {
             return Err(TokenError::InvalidGrant);
         }
-        let granted =
-            Granted { sign_in: grant.sign_in, scope: grant.scope, device: grant.device, nonce: grant.nonce.as_deref() };
+        let granted = Granted {
+            sign_in: grant.sign_in,
+            scope: grant.scope,
+            device: grant.device,
+            nonce: grant.nonce.as_deref(),
+            asked_at: grant.expires_at - lives::CODE,
+        };
         let opening = self.opening(client, granted, now, source)?;
         let Opening { session, refresh, entry, issued } = opening;
         let redemption = self.sessions.redeem_code(hash, session, refresh, now, entry).await?;
@@ -67,6 +74,10 @@ impl Auth {
         now: Timestamp,
         source: Source,
     ) -> Result<Opening, TokenError> {
+        // What was granted before its app was locked out or given another secret stays dead.
+        if granted.asked_at <= client.valid_from {
+            return Err(TokenError::InvalidGrant);
+        }
         let lives = Lives::of(client);
         let lasting = parse_claim(&granted.scope).contains(&Scope::OfflineAccess);
         let session = Session {

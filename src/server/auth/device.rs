@@ -30,9 +30,6 @@ const INTERVAL: u32 = 5;
 /// User codes that happen to be taken before another is drawn.
 const TRIES: usize = 5;
 
-/// Guessed user codes are throttled under this name, which no user has.
-const GUESSES: &str = "device:";
-
 /// What a device is told when it asks (RFC 8628 §3.2).
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceStart {
@@ -103,6 +100,11 @@ fn drawn() -> String {
     code
 }
 
+/// Codes are throttled apart from passwords. No username holds a colon.
+fn guesses_of(username: &str) -> String {
+    format!("device:{username}")
+}
+
 impl Auth {
     /// Answers a device that asks for a code pair. `agent` is what its program calls itself, where the form names no `device_name`.
     ///
@@ -150,22 +152,28 @@ impl Auth {
         }
     }
 
-    /// The device that waits under a user code; dashes, blanks and case do not count.
+    /// The device that waits under the user code that a signed-in person typed; dashes, blanks and case do not count.
     ///
     /// # Errors
-    /// [`DeviceError`]; a wrong code is counted against its source.
-    pub async fn waiting_device(&self, user_code: &str, source: Source) -> Result<DeviceGrant, DeviceError> {
-        let now = super::now();
-        self.begin_attempt(GUESSES, source, now).await.map_err(DeviceError::TooSoon)?;
+    /// [`DeviceError`]; a wrong code is counted against the person, for many sit behind one address.
+    pub async fn waiting_device(
+        &self,
+        user_code: &str,
+        session: &Session,
+        source: Source,
+    ) -> Result<DeviceGrant, DeviceError> {
+        let (username, now) = (session.sign_in.username.as_str(), super::now());
+        let key = guesses_of(username);
+        self.begin_attempt_as(&key, username, source, now).await.map_err(DeviceError::TooSoon)?;
         let grant = match typed(user_code) {
             Some(code) => self.sessions.device_by_user_code(&code, now).await?,
             None => None,
         };
         let Some(grant) = grant else {
-            self.audit_failure("device_code_wrong", "device", source, now).await;
+            self.audit_failure("device_code_wrong", username, source, now).await;
             return Err(DeviceError::Unknown);
         };
-        self.throttle.succeeded(GUESSES, source);
+        self.throttle.succeeded(&key, source);
         Ok(grant)
     }
 
@@ -180,7 +188,7 @@ impl Auth {
         session: &Session,
         source: Source,
     ) -> Result<DeviceGrant, DeviceError> {
-        let grant = self.waiting_device(user_code, source).await?;
+        let grant = self.waiting_device(user_code, session, source).await?;
         let (action, decision) = match approve {
             true => ("device_approved", DeviceDecision::Approved(session.sign_in.clone())),
             false => ("device_refused", DeviceDecision::Denied),
@@ -213,7 +221,8 @@ impl Auth {
             Poll::Decided(grant) => *grant,
         };
         let Some(DeviceDecision::Approved(sign_in)) = grant.decision else { return Err(TokenError::AccessDenied) };
-        let granted = Granted { sign_in, scope: grant.scope, device: grant.device, nonce: None };
+        let asked_at = grant.expires_at - lives::DEVICE;
+        let granted = Granted { sign_in, scope: grant.scope, device: grant.device, nonce: None, asked_at };
         let Opening { session, refresh, entry, issued } = self.opening(client, granted, now, source)?;
         let redemption = self.sessions.redeem_device(hash, session, refresh, now, entry).await?;
         self.opened(redemption, issued, client, now, source).await

@@ -19,17 +19,18 @@ use super::{
 use crate::server::{
     auth::device::{DeviceError, shown},
     http::AppState,
+    ports::Session,
 };
 
 /// Asks for the code, or with one in the address for the person's word.
 pub(super) async fn show(State(state): State<AppState>, visitor: Visitor, uri: Uri) -> Result<Response, Halt> {
     let next = Next::to(DEVICE, uri.query());
-    visitor.settled(&state, &next, Step::Done).await?;
+    let (session, _) = visitor.settled(&state, &next, Step::Done).await?;
     let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let given = query.into_iter().find(|(name, _)| name == "user_code").map(|(_, code)| code.into_owned());
     match given.filter(|code| !code.is_empty()) {
         None => Ok(ask(&visitor, "", None)),
-        Some(code) => confirm(&state, &visitor, &code).await,
+        Some(code) => confirm(&state, &visitor, session, &code).await,
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) async fn submit(
     let approve = match typed.get("decision").as_str() {
         "allow" => true,
         "deny" => false,
-        _ => return confirm(&state, &visitor, &code).await,
+        _ => return confirm(&state, &visitor, session, &code).await,
     };
     let w = visitor.w;
     match state.auth.decide_device(&code, approve, session, visitor.source).await {
@@ -59,9 +60,9 @@ pub(super) async fn submit(
     }
 }
 
-async fn confirm(state: &AppState, visitor: &Visitor, code: &str) -> Result<Response, Halt> {
+async fn confirm(state: &AppState, visitor: &Visitor, session: &Session, code: &str) -> Result<Response, Halt> {
     let w = visitor.w;
-    let grant = match state.auth.waiting_device(code, visitor.source).await {
+    let grant = match state.auth.waiting_device(code, session, visitor.source).await {
         Ok(grant) => grant,
         Err(error) => return refused(visitor, code, w.device_unknown, error),
     };

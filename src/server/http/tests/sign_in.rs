@@ -365,12 +365,26 @@ async fn a2_a3_a_lost_answer_is_given_again_and_a_stolen_token_ends_the_session(
 #[tokio::test]
 async fn what_an_app_had_before_it_was_locked_out_stays_dead() {
     let apps = Apps::new().await;
-    let tokens = apps.tokens("ana").await;
+    let auth = &apps.0.state.auth;
+    let (tokens, code, start) =
+        (apps.tokens("ana").await, apps.code("ana", EVERYTHING).await, device(&apps, "nurse-app").await);
+    let approve = async |start: &Value| {
+        let user_code = start["user_code"].as_str().unwrap();
+        auth.decide_device(user_code, true, &apps.browser("paulo").await, here()).await.unwrap();
+    };
+    approve(&start).await;
     for disabled in [true, false] {
         let patch = ClientPatch { disabled: Some(disabled), ..ClientPatch::default() };
-        apps.0.state.auth.patch_client("nurse-app", Sort::App, patch, &Editor::on_server()).await.unwrap();
+        auth.patch_client("nurse-app", Sort::App, patch, &Editor::on_server()).await.unwrap();
     }
     apps.all_dead(&tokens, "the app was locked out meanwhile").await;
+    assert_eq!(apps.redeem("nurse-app", &code).await.expect(400)["error"], "invalid_grant");
+    assert_eq!(apps.poll("nurse-app", &start["device_code"]).await.expect(400)["error"], "invalid_grant");
+
+    assert_eq!(apps.tokens("ana").await["token_type"], "Bearer", "what is granted since is good");
+    let start = device(&apps, "nurse-app").await;
+    approve(&start).await;
+    assert_eq!(apps.poll("nurse-app", &start["device_code"]).await.expect(200)["token_type"], "Bearer");
 }
 
 #[tokio::test]
@@ -399,15 +413,15 @@ async fn a_refresh_may_narrow_the_scope_and_never_widen_it() {
 
 // ------------------------------------------------------------------------------------------------------- devices
 
-async fn device(apps: &Apps) -> Value {
-    let fields = [("client_id", "medreq-cli"), ("scope", "tickets:read offline_access"), ("device_name", "PC 2")];
+async fn device(apps: &Apps, client_id: &str) -> Value {
+    let fields = [("client_id", client_id), ("scope", "tickets:read offline_access"), ("device_name", "PC 2")];
     apps.post("/oauth2/device_authorization", &fields).await.expect(200)
 }
 
 #[tokio::test]
 async fn a10_an_eager_device_is_slowed_down_and_still_let_in() {
     let apps = Apps::new().await;
-    let start = device(&apps).await;
+    let start = device(&apps, "medreq-cli").await;
     let user_code = start["user_code"].as_str().unwrap();
     assert!(user_code.len() == 9 && start["verification_uri"].as_str().unwrap().ends_with("/device"));
     assert!(start["verification_uri_complete"].as_str().unwrap().ends_with(user_code));
@@ -418,7 +432,7 @@ async fn a10_an_eager_device_is_slowed_down_and_still_let_in() {
 
     let auth = &apps.0.state.auth;
     let typed = user_code.to_lowercase().replace('-', " ");
-    let waiting = auth.waiting_device(&typed, here()).await.unwrap();
+    let waiting = auth.waiting_device(&typed, &apps.browser("paulo").await, here()).await.unwrap();
     assert_eq!((waiting.client_id.as_str(), waiting.device.as_str()), ("medreq-cli", "PC 2"));
     auth.decide_device(&typed, true, &apps.browser("paulo").await, here()).await.unwrap();
     assert!(auth.decide_device(&typed, false, &apps.browser("rita").await, here()).await.is_err(), "decided once");
@@ -441,7 +455,7 @@ async fn a10_an_eager_device_is_slowed_down_and_still_let_in() {
 async fn a_stranger_cannot_fill_the_audit_log_with_devices() {
     let apps = Apps::new().await;
     for _ in 0..60 {
-        device(&apps).await;
+        device(&apps, "medreq-cli").await;
     }
     let fields = [("client_id", "medreq-cli"), ("scope", "tickets:read")];
     let refused = apps.post("/oauth2/device_authorization", &fields).await;
@@ -453,18 +467,20 @@ async fn a_stranger_cannot_fill_the_audit_log_with_devices() {
 #[tokio::test]
 async fn a_refused_device_is_told_and_guesses_are_slowed_down() {
     let apps = Apps::new().await;
-    let start = device(&apps).await;
+    let start = device(&apps, "medreq-cli").await;
     let auth = &apps.0.state.auth;
     let user_code = start["user_code"].as_str().unwrap();
     auth.decide_device(user_code, false, &apps.browser("paulo").await, here()).await.unwrap();
     assert_eq!(apps.poll("medreq-cli", &start["device_code"]).await.expect(400)["error"], "access_denied");
-    let waits = async |code: &str| auth.waiting_device(code, here()).await.unwrap_err().to_string();
-    assert!(waits(user_code).await.contains("no device waits"));
+    let (paulo, rita) = (apps.browser("paulo").await, apps.browser("rita").await);
+    let waits = async |code: &str, who: &Session| auth.waiting_device(code, who, here()).await.unwrap_err().to_string();
+    assert!(waits(user_code, &paulo).await.contains("no device waits"));
     let mut last = String::new();
     for _ in 0..10 {
-        last = waits("BCDF-GHJK").await;
+        last = waits("BCDF-GHJK", &paulo).await;
     }
     assert!(last.contains("wait before"), "{last}");
+    assert!(waits(user_code, &rita).await.contains("no device waits"), "another at the same address need not wait");
 }
 
 // ------------------------------------------------------------------------------------------- the end of what was issued
