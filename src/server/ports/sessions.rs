@@ -202,7 +202,7 @@ pub trait SessionStore: Send + Sync {
     /// Opens a session of the pages themselves, found by its cookie's hash.
     async fn open_session(&self, session: Session, cookie: Digest, audit: AuditEntry) -> StoreResult<()>;
     /// The session of a cookie, unless it ended, is over at `now`, was last used before `used_since`, or its person was disabled or is of another
-    /// generation. Notes that it is used at `now`, to the minute.
+    /// generation. Notes that it is used at `now`, to the minute; that this cannot be written is no failure.
     async fn session_by_cookie(
         &self,
         cookie: Digest,

@@ -33,6 +33,7 @@ mod writer;
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
 use uuid::Uuid;
@@ -51,6 +52,8 @@ pub struct SqliteStore {
     writer: Writer,
     dir: PathBuf,
     epoch: Uuid,
+    /// The last use of a session could not be noted.
+    uses_unnoted: AtomicBool,
     _lock: Option<File>,
 }
 
@@ -72,7 +75,7 @@ impl SqliteStore {
         let epoch = schema::epoch(&conn)?;
         let readers = Readers::open(&file)?;
         let writer = Writer::start(conn)?;
-        Ok(Self { writer, readers, dir: dir.to_owned(), epoch, _lock: lock })
+        Ok(Self { writer, readers, dir: dir.to_owned(), epoch, uses_unnoted: AtomicBool::new(false), _lock: lock })
     }
 
     /// The data directory.

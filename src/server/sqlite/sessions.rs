@@ -1,6 +1,8 @@
 //! Sessions and second factors as rows, and the port of sign-ins. Whatever may happen once only is judged and written in one transaction of the
 //! writer; what a reader saw before never decides.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -49,8 +51,17 @@ impl SessionStore for SqliteStore {
         };
         if now.duration_since(session.last_used_at) >= USE_NOTED_EVERY {
             let sid = session.sid.to_string();
-            self.writer.write(move |conn| touch(conn, &sid, now)).await?;
-            session.last_used_at = now;
+            match self.writer.write(move |conn| touch(conn, &sid, now)).await {
+                Ok(()) => {
+                    session.last_used_at = now;
+                    self.uses_unnoted.store(false, Ordering::Relaxed);
+                }
+                // What cannot be written on a full disk keeps nobody from reading.
+                Err(error) if !self.uses_unnoted.swap(true, Ordering::Relaxed) => {
+                    tracing::warn!(%error, "uses of sessions cannot be noted; not said again until one was");
+                }
+                Err(_) => {}
+            }
         }
         Ok(Some(session))
     }

@@ -79,4 +79,12 @@ async fn a_page_view_commits_at_most_once_a_minute() {
     assert_eq!(used(59).await, at(0));
     assert_eq!(used(60).await, at(60));
     assert_eq!(used(61).await, at(60));
+
+    // A disk that takes no writes keeps nobody from their pages.
+    let conn = Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT raise(ABORT, 'no room'); END";
+    conn.execute_batch(full).unwrap();
+    assert_eq!(used(120).await, at(60));
+    conn.execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(used(121).await, at(121));
 }
