@@ -35,6 +35,9 @@ pub(super) struct FakeStore {
     state: Mutex<State>,
     /// Every call fails while set.
     pub(super) down: AtomicBool,
+    /// Held while no signing key is to be taken; `inserting` tells that one waits.
+    pub(super) keys_held: tokio::sync::Mutex<()>,
+    pub(super) inserting: tokio::sync::Notify,
 }
 
 impl FakeStore {
@@ -138,6 +141,8 @@ impl IdentityStore for FakeStore {
     }
 
     async fn insert_signing_key(&self, key: SigningKey, dropped: Vec<String>, audit: AuditEntry) -> StoreResult<()> {
+        self.inserting.notify_one();
+        let _free = self.keys_held.lock().await;
         let mut state = self.up()?;
         state.keys.retain(|old| !dropped.contains(&old.kid));
         let before = state.keys.iter_mut().filter(|old| old.algorithm == key.algorithm && old.retired_at.is_none());

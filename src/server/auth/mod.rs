@@ -258,21 +258,16 @@ impl Auth {
     }
 
     /// Keeps the snapshot fresh and the keys in order until told to stop.
-    pub fn spawn_refresh(self: &Arc<Self>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    pub fn spawn_refresh(self: &Arc<Self>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
         let auth = Arc::clone(self);
         tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(snapshot::REFRESH_EVERY);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let mut keys = tokio::time::interval(KEYS_AGAIN_AT_LATEST);
-            let mut old = tokio::time::interval(FORGET_EVERY);
-            while !*stop.borrow() {
-                tokio::select! {
-                    _ = ticks.tick() => auth.refresh().await,
-                    _ = keys.tick() => auth.tend_keys().await,
-                    _ = old.tick() => auth.forget_ended().await,
-                    changed = stop.changed() => if changed.is_err() { break },
-                }
-            }
+            // Side by side: a key takes long to make, and what is revoked meanwhile must be dead in time.
+            tokio::join!(
+                repeat(snapshot::REFRESH_EVERY, stop.clone(), || auth.refresh()),
+                repeat(KEYS_AGAIN_AT_LATEST, stop.clone(), || auth.reload_keys(Timestamp::now())),
+                repeat(KEYS_AGAIN_AT_LATEST, stop.clone(), || auth.tend_keys()),
+                repeat(FORGET_EVERY, stop, || auth.forget_ended()),
+            );
         })
     }
 
@@ -374,7 +369,6 @@ impl Auth {
     }
 
     async fn tend_keys(&self) {
-        self.reload_keys(Timestamp::now()).await;
         if let Err(error) = self.keys.tend(self.store.as_ref(), now()).await {
             tracing::warn!(%error, "the signing keys could not be replaced; those in force stay");
         }
@@ -419,6 +413,18 @@ impl Auth {
             delegated: true,
             ..service
         })
+    }
+}
+
+/// Does something now and then again and again, until told to stop.
+async fn repeat<F: Future<Output = ()>>(every: Duration, mut stop: watch::Receiver<bool>, mut work: impl FnMut() -> F) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !*stop.borrow() {
+        tokio::select! {
+            _ = ticks.tick() => work().await,
+            changed = stop.changed() => if changed.is_err() { break },
+        }
     }
 }
 

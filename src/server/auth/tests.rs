@@ -203,6 +203,27 @@ async fn both_keys_are_published_and_made_once() {
 }
 
 #[tokio::test]
+async fn revocations_act_while_a_key_is_made() {
+    let site = site().await;
+    site.user("joana", Role::Nurse).await;
+    let token = site.token_of("joana").await;
+    site.store.inserting.notified().await;
+    let _held = site.store.keys_held.lock().await;
+    let (_stop, stopped) = watch::channel(false);
+    let task = site.auth.spawn_refresh(stopped);
+    site.store.inserting.notified().await;
+    // As another node writes it.
+    site.store.state().users.get_mut(&"joana".parse::<Username>().unwrap()).unwrap().disabled = true;
+    let refused = async {
+        while site.auth.authenticate(&token, None).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), refused).await.unwrap();
+    task.abort();
+}
+
+#[tokio::test]
 async fn what_a_compromised_key_signed_is_dead_at_once() {
     let site = site().await;
     site.user("joana", Role::Nurse).await;
