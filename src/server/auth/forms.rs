@@ -88,14 +88,12 @@ impl Auth {
         let now = Timestamp::now();
         // A prefix that no username can have keeps the two sorts of names apart.
         let account: String = format!("client:{client_id}").chars().take(100).collect();
-        self.begin_attempt(&account, source, now).await.map_err(TokenError::TooSoon)?;
-        let client = self.store.client(client_id).await?;
-        let right = secrets::matches(secret, client.as_ref().and_then(|client| client.secret_hash.as_deref()));
+        let client = self.store.client(client_id).await?.filter(|client| !client.disabled);
+        let hash = client.as_ref().and_then(|client| client.secret_hash.as_deref());
+        let judged = self.throttle.judge(&account, source, now, || secrets::matches(secret, hash));
+        let right = self.admitted(judged, &account, source, now).await.map_err(TokenError::TooSoon)?;
         match client {
-            Some(client) if right && !client.disabled => {
-                self.throttle.succeeded(&account, source);
-                Ok(client)
-            }
+            Some(client) if right => Ok(client),
             _ => {
                 self.audit_failure("client_authentication_failed", client_id, source, now).await;
                 Err(TokenError::InvalidClient)

@@ -9,7 +9,7 @@ use super::{
     Auth,
     audit::{self, FailureBudget},
     passwords::Password,
-    throttle::Source,
+    throttle::{Source, TooSoon},
 };
 use crate::{
     domain::code::Username,
@@ -91,9 +91,24 @@ impl Auth {
         source: Source,
         now: Timestamp,
     ) -> Result<(), Duration> {
-        let Err(wait) = self.throttle.begin(key, source, now) else { return Ok(()) };
-        self.audit_within(&self.held_back, "attempt_held_back", account, source, now).await;
-        Err(wait.0)
+        self.admitted(self.throttle.begin(key, source, now), account, source, now).await
+    }
+
+    /// Writes an attempt down that came too soon.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(super) async fn admitted<T>(
+        &self,
+        attempt: Result<T, TooSoon>,
+        account: &str,
+        source: Source,
+        now: Timestamp,
+    ) -> Result<T, Duration> {
+        if attempt.is_err() {
+            self.audit_within(&self.held_back, "attempt_held_back", account, source, now).await;
+        }
+        attempt.map_err(|TooSoon(wait)| wait)
     }
 
     /// Writes a failure down, within the budget; a store that does not take it changes no answer.

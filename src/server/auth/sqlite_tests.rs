@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc};
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     accounts::{AccountError, Editor},
     bootstrap::FirstAdmin,
     clients::{NewServiceAccount, Sort},
-    grants::TokenRequest,
+    grants::{TokenError, TokenRequest},
     imports::{KnownPlaces, UserRow},
     throttle::Source,
     users::{NewUser, UserPatch},
@@ -121,6 +122,27 @@ async fn a_service_account_lives_through_rotation() {
     let token = auth.token(request(new.leak())).await.unwrap().access_token;
     let principal = auth.authenticate(&token, Some("joana")).await.unwrap();
     assert_eq!(principal.scopes, BTreeSet::from([Scope::TicketsWrite]));
+}
+
+#[tokio::test]
+async fn of_requests_at_once_with_the_right_secret_none_has_to_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, _store) = serve(dir.path(), "http://127.0.0.1:8080").await;
+    let new = NewServiceAccount {
+        client_id: Some("his".into()),
+        name: "HIS".into(),
+        scopes: [Scope::TicketsRead].into(),
+        wards: None,
+    };
+    let (_, secret) = auth.create_service_account(new, &Editor::on_server()).await.unwrap();
+    let ask = async |secret: &str| {
+        let body = format!("grant_type=client_credentials&client_id=his&client_secret={secret}");
+        auth.token(TokenRequest { body: body.as_bytes(), authorization: None, source: here() }).await
+    };
+    let right = join_all((0..50).map(|_| ask(secret.reveal()))).await;
+    assert!(right.iter().all(Result::is_ok), "{right:?}");
+    let wrong = join_all((0..50).map(|_| ask("guessed"))).await;
+    assert!(wrong.iter().any(|answer| matches!(answer, Err(TokenError::TooSoon(_)))), "{wrong:?}");
 }
 
 #[tokio::test]

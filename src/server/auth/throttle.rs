@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     hash::Hash,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -76,28 +76,64 @@ impl Throttle {
     /// # Errors
     /// [`TooSoon`] while the delay lasts; such an attempt is not counted, or the delay would never end.
     pub fn begin(&self, account: &str, source: Source, now: Timestamp) -> Result<(), TooSoon> {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (account.to_owned(), source);
-        let account_wait = tables.accounts.get(&key).map_or(SignedDuration::ZERO, |f| f.not_before.duration_since(now));
-        let source_wait =
-            tables.sources.get(&source).map_or(SignedDuration::ZERO, |f| f.not_before.duration_since(now));
-        let wait = account_wait.max(source_wait);
-        if wait > SignedDuration::ZERO {
-            return Err(TooSoon(Duration::from_millis(wait.as_millis().unsigned_abs().try_into().unwrap_or(u64::MAX))));
-        }
-        count(&mut tables.accounts, key, &ACCOUNT, now);
-        count(&mut tables.sources, source, &SOURCE, now);
+        let (mut tables, key) = (self.tables(), (account.to_owned(), source));
+        tables.admit(&key, now)?;
+        tables.count(key, now);
         Ok(())
+    }
+
+    /// Judges a secret that is compared in no time, as the hash of a random one: with the tables held, so that of parallel attempts the right
+    /// ones are not counted at all, however many a program sends at once.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn judge(
+        &self,
+        account: &str,
+        source: Source,
+        now: Timestamp,
+        is_right: impl FnOnce() -> bool,
+    ) -> Result<bool, TooSoon> {
+        let (mut tables, key) = (self.tables(), (account.to_owned(), source));
+        tables.admit(&key, now)?;
+        let right = is_right();
+        if right {
+            tables.accounts.remove(&key);
+        } else {
+            tables.count(key, now);
+        }
+        Ok(right)
     }
 
     /// Takes the attempt back: it was the right secret.
     pub fn succeeded(&self, account: &str, source: Source) {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.tables();
         tables.accounts.remove(&(account.to_owned(), source));
         if let Some(failures) = tables.sources.get_mut(&source) {
             failures.count = failures.count.saturating_sub(1);
             failures.not_before = failures.last;
         }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn admit(&self, key: &(String, Source), now: Timestamp) -> Result<(), TooSoon> {
+        let left =
+            |failures: Option<&Failures>| failures.map_or(SignedDuration::ZERO, |f| f.not_before.duration_since(now));
+        let wait = left(self.accounts.get(key)).max(left(self.sources.get(&key.1)));
+        if wait > SignedDuration::ZERO {
+            return Err(TooSoon(Duration::from_millis(wait.as_millis().unsigned_abs().try_into().unwrap_or(u64::MAX))));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, key: (String, Source), now: Timestamp) {
+        count(&mut self.sources, key.1, &SOURCE, now);
+        count(&mut self.accounts, key, &ACCOUNT, now);
     }
 }
 
