@@ -75,6 +75,9 @@ pub enum AccountError {
     /// Needs more than the right to administer users.
     #[error("only an administrator may change administrators")]
     AdminOnly,
+    /// Another's app ends no session but its own.
+    #[error("only the hospital's own apps may end all sessions; end your own by its sid, or revoke its token")]
+    NotOurApp,
     /// The current password is another one.
     #[error("the current password is not right")]
     WrongPassword,

@@ -5,9 +5,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Auth,
+    Auth, Principal, Scope,
     accounts::{AccountError, Editor},
-    audit, lives, secrets,
+    audit,
+    clients::is_ours,
+    lives, secrets,
     secrets::Secret,
     throttle::Source,
     users::may_touch,
@@ -25,6 +27,10 @@ const DEVICE_MAX: usize = 100;
 pub fn device_name(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ").chars().take(DEVICE_MAX).collect()
+}
+
+fn no_session(sid: Uuid) -> AccountError {
+    AccountError::NotFound { what: "session", name: sid.to_string() }
 }
 
 impl Auth {
@@ -95,6 +101,47 @@ impl Auth {
         self.sessions.sessions(user.id, user.generation, super::now()).await
     }
 
+    /// A person's open sessions that a token of theirs may see, last used first.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn sessions_for(&self, user: &User, by: &Principal) -> StoreResult<Vec<Session>> {
+        let (only, mut sessions) = (self.bound_to(by).await?, self.sessions_of(user).await?);
+        sessions.retain(|session| only.is_none_or(|sid| sid == session.sid));
+        Ok(sessions)
+    }
+
+    /// Ends one of the sessions that a token may see.
+    ///
+    /// # Errors
+    /// As [`end_session`](Self::end_session).
+    pub async fn end_session_for(&self, user: &User, sid: Uuid, by: &Principal) -> Result<(), AccountError> {
+        match self.bound_to(by).await? {
+            Some(only) if only != sid => Err(no_session(sid)),
+            _ => self.end_session(user, sid, &by.into()).await,
+        }
+    }
+
+    /// Ends everything that was issued to the person of a token, itself too.
+    ///
+    /// # Errors
+    /// [`AccountError::NotOurApp`] where it may end its own session only; else as [`end_all_sessions`](Self::end_all_sessions).
+    pub async fn end_all_sessions_for(&self, user: &User, by: &Principal) -> Result<(), AccountError> {
+        match self.bound_to(by).await? {
+            Some(_) => Err(AccountError::NotOurApp),
+            None => self.end_all_sessions(user, &by.into()).await,
+        }
+    }
+
+    /// The session that a token is bound to among those of its owner. `None` for one of the hospital's own apps, and for one that may end anybody's.
+    async fn bound_to(&self, by: &Principal) -> StoreResult<Option<Uuid>> {
+        if by.scopes.contains(&Scope::UsersWrite) {
+            return Ok(None);
+        }
+        let ours = self.store.client(&by.client_id).await?.is_some_and(|client| is_ours(&client));
+        Ok((!ours).then_some(by.sid))
+    }
+
     /// Ends one of a person's sessions: what was issued under it is dead here at once, on other nodes within 5 seconds.
     ///
     /// # Errors
@@ -102,7 +149,7 @@ impl Auth {
     pub async fn end_session(&self, user: &User, sid: Uuid, by: &Editor) -> Result<(), AccountError> {
         let theirs = self.sessions.session(sid).await?.is_some_and(|session| session.sign_in.user == user.id);
         if !theirs {
-            return Err(AccountError::NotFound { what: "session", name: sid.to_string() });
+            return Err(no_session(sid));
         }
         let entry = by.audit("auth", "session_ended", user.username.as_str(), json!({ "sid": sid }));
         Ok(self.end(sid, Timestamp::now(), entry).await?)

@@ -293,6 +293,7 @@ fn of_account(error: &AccountError) -> Answer {
         AccountError::Exists { .. } => Answer::new(StatusCode::CONFLICT, "already_exists", text),
         AccountError::LastAdmin => Answer::new(StatusCode::CONFLICT, "last_admin", text),
         AccountError::AdminOnly => Answer::new(StatusCode::FORBIDDEN, "admin_only", text),
+        AccountError::NotOurApp => Answer::new(StatusCode::FORBIDDEN, "not_our_app", text),
         AccountError::WrongPassword => Answer::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong_password", text),
         AccountError::TooSoon(wait) => {
             Answer::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", text).retry_after(*wait)

@@ -26,7 +26,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(end_user_session))
 }
 
-/// Lists one's own sessions, last used first.
+/// Lists one's own sessions, last used first. To an app that is not the hospital's own (`first_party`) only the one that its token belongs to,
+/// unless it has the scope `users:write`.
 #[utoipa::path(
     get, path = "/auth/v1/me/sessions", tag = "accounts", operation_id = "my_sessions",
     responses((status = 200, description = "All of them", body = List<SessionView>))
@@ -36,10 +37,12 @@ pub(super) async fn my_sessions(
     caller: Caller,
 ) -> Result<Json<List<SessionView>>, ApiError> {
     let user = myself(&state, &caller).await?;
-    listed(&state, &caller, &user).await
+    let sessions = state.auth.sessions_for(&user, &caller.0).await?;
+    Ok(listed(sessions, &caller))
 }
 
-/// Signs oneself out everywhere: whatever was issued is dead, the token of this request too.
+/// Signs oneself out everywhere: whatever was issued is dead, the token of this request too. Only by the hospital's own apps, or with
+/// `users:write`: another is refused with `not_our_app`.
 #[utoipa::path(
     delete, path = "/auth/v1/me/sessions", tag = "accounts", operation_id = "end_my_sessions",
     responses(
@@ -49,11 +52,11 @@ pub(super) async fn my_sessions(
 )]
 pub(super) async fn end_my_sessions(State(state): State<AppState>, caller: Caller) -> Result<StatusCode, ApiError> {
     let user = myself(&state, &caller).await?;
-    state.auth.end_all_sessions(&user, &Editor::from(&caller.0)).await?;
+    state.auth.end_all_sessions_for(&user, &caller.0).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends one of one's own sessions, with everything that was issued under it.
+/// Ends one of one's own sessions that the app may see, with everything that was issued under it.
 #[utoipa::path(
     delete, path = "/auth/v1/me/sessions/{sid}", tag = "accounts", operation_id = "end_my_session",
     params(("sid" = String, Path, format = "uuid")),
@@ -68,7 +71,7 @@ pub(super) async fn end_my_session(
     Path(sid): Path<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     let user = myself(&state, &caller).await?;
-    state.auth.end_session(&user, sid, &Editor::from(&caller.0)).await?;
+    state.auth.end_session_for(&user, sid, &caller.0).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -87,7 +90,8 @@ pub(super) async fn user_sessions(
     Path(username): Path<String>,
 ) -> Result<Json<List<SessionView>>, ApiError> {
     let user = state.auth.user_to_touch(&username, &Editor::from(&caller.0)).await?;
-    listed(&state, &caller, &user).await
+    let sessions = state.auth.sessions_of(&user).await?;
+    Ok(listed(sessions, &caller))
 }
 
 /// Signs a user out everywhere.
@@ -142,11 +146,10 @@ async fn myself(state: &AppState, caller: &Caller) -> Result<User, ApiError> {
     Ok(state.auth.user(caller.0.actor.person.username.as_str()).await?)
 }
 
-async fn listed(state: &AppState, caller: &Caller, user: &User) -> Result<Json<List<SessionView>>, ApiError> {
-    let sessions = state.auth.sessions_of(user).await?;
+fn listed(sessions: Vec<Session>, caller: &Caller) -> Json<List<SessionView>> {
     let items: Vec<SessionView> = sessions.into_iter().map(|session| view(session, caller)).collect();
     let total = Some(items.len() as u64);
-    Ok(Json(List { items, next: None, total }))
+    Json(List { items, next: None, total })
 }
 
 fn view(session: Session, caller: &Caller) -> SessionView {

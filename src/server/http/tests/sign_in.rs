@@ -554,6 +554,8 @@ async fn only_its_own_client_revokes_a_token_and_only_a_known_one_looks_at_it() 
 #[tokio::test]
 async fn everybody_sees_and_ends_their_own_sessions() {
     let apps = Apps::new().await;
+    let ours = ClientPatch { first_party: Some(true), ..ClientPatch::default() };
+    apps.0.state.auth.patch_client("nurse-app", Sort::App, ours, &Editor::on_server()).await.unwrap();
     let (phone, tablet) = (apps.tokens("bia").await, apps.tokens("bia").await);
     let list = apps.with(&phone["access_token"], "GET", "/auth/v1/me/sessions").await.expect(200);
     let sessions = list["items"].as_array().unwrap();
@@ -574,6 +576,23 @@ async fn everybody_sees_and_ends_their_own_sessions() {
     apps.all_dead(&tablet, "ended").await;
     assert_eq!(apps.with(&phone["access_token"], "DELETE", "/auth/v1/me/sessions").await.status, 204);
     apps.all_dead(&phone, "all ended").await;
+}
+
+#[tokio::test]
+async fn anothers_app_sees_and_ends_its_own_session_only() {
+    let apps = Apps::new().await;
+    let (tokens, elsewhere) = (apps.tokens("bia").await, apps.tokens("bia").await);
+    let sid = |tokens: &Value| claims(&tokens["access_token"])["sid"].clone();
+    let path = |sid: &Value| format!("/auth/v1/me/sessions/{}", sid.as_str().unwrap());
+    let list = apps.with(&tokens["access_token"], "GET", "/auth/v1/me/sessions").await.expect(200);
+    assert_eq!((&list["total"], &list["items"][0]["sid"]), (&json!(1), &sid(&tokens)));
+    let refused = apps.with(&tokens["access_token"], "DELETE", "/auth/v1/me/sessions").await;
+    assert_eq!(refused.refusal(), (403, "not_our_app"));
+    let refused = apps.with(&tokens["access_token"], "DELETE", &path(&sid(&elsewhere))).await;
+    assert_eq!(refused.refusal(), (404, "session_not_found"));
+    assert_eq!(apps.with(&elsewhere["access_token"], "GET", "/v1/tickets").await.status, 200);
+    assert_eq!(apps.with(&tokens["access_token"], "DELETE", &path(&sid(&tokens))).await.status, 204);
+    apps.all_dead(&tokens, "ended by its app").await;
 }
 
 #[tokio::test]
