@@ -93,16 +93,6 @@ pub(super) struct PageParameters {
     pub(super) cursor: Option<String>,
 }
 
-impl PageParameters {
-    /// How many, checked.
-    pub(super) fn limit(&self) -> Result<usize, ApiError> {
-        match self.limit.unwrap_or(50) {
-            limit @ 1..=200 => Ok(limit),
-            _ => Err(ApiError::bad_request("invalid_parameter", "limit", "limit is 1 to 200")),
-        }
-    }
-}
-
 /// A page as the wire has it, each item as its view shows it.
 pub(super) fn list<T, U>(page: Page<T>, view: impl Fn(T) -> U) -> List<U> {
     List { items: page.items.into_iter().map(view).collect(), next: page.next, total: page.total }

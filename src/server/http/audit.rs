@@ -5,10 +5,10 @@ use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    AppState,
-    accounts::{PageParameters, list},
+    AppState, accounts,
     error::ApiError,
     extract::{Json, Query},
+    list,
 };
 use crate::{
     api::{List, accounts::AuditView},
@@ -47,9 +47,8 @@ pub(super) async fn list_audit(
     Query(parameters): Query<AuditParameters>,
 ) -> Result<Json<List<AuditView>>, ApiError> {
     let AuditParameters { kind, limit, cursor } = parameters;
-    let page = PageParameters { limit, cursor };
-    let query = AuditQuery { kind, limit: page.limit()?, after: page.cursor };
-    Ok(Json(list(state.auth.audit_entries(query).await?, audit_view)))
+    let query = AuditQuery { kind, limit: list::limit(limit)?, after: cursor };
+    Ok(Json(accounts::list(state.auth.audit_entries(query).await?, audit_view)))
 }
 
 fn audit_view(entry: AuditEntry) -> AuditView {

@@ -8,7 +8,8 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Json, Path, Query},
-    reference::{list, page_limit},
+    list::limit,
+    reference::list,
 };
 use crate::{
     api::{List, medications::Product, problem::Problem},
@@ -45,7 +46,7 @@ async fn search_catalog(
     State(state): State<AppState>,
     Query(filter): Query<ProductFilter>,
 ) -> Result<Json<List<Product>>, ApiError> {
-    let query = CatalogQuery { text: filter.q, limit: page_limit(filter.limit)?, after: filter.cursor };
+    let query = CatalogQuery { text: filter.q, limit: limit(filter.limit)?, after: filter.cursor };
     Ok(list(state.products().products(query).await?))
 }
 

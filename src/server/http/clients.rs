@@ -14,6 +14,7 @@ use super::{
     accounts::PageParameters,
     error::ApiError,
     extract::{Caller, Json, Path, Query},
+    list::limit,
 };
 use crate::{
     api::{
@@ -157,7 +158,7 @@ pub(super) fn known_scopes(names: BTreeSet<String>) -> Result<BTreeSet<Scope>, A
 
 /// A page of clients, which are few enough to be read at once.
 pub(super) fn cut(clients: Vec<Client>, page: &PageParameters) -> Result<List<ClientView>, ApiError> {
-    let (limit, total) = (page.limit()?, clients.len() as u64);
+    let (limit, total) = (limit(page.limit)?, clients.len() as u64);
     let after = page.cursor.as_deref().unwrap_or_default();
     let mut rest = clients.into_iter().filter(|client| client.client_id.as_str() > after);
     let items: Vec<ClientView> = rest.by_ref().take(limit).map(client_view).collect();

@@ -18,8 +18,12 @@ use crate::{
     server::ports::{TicketQuery, TicketSort, Visibility},
 };
 
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
+/// Entries of a page, unless the caller says otherwise.
+const LIMIT: usize = 50;
+
+/// Most entries of a page.
+pub(super) const LIMIT_MAX: usize = 200;
+
 const VALUES_MAX: usize = 100;
 
 /// The filters; lists are comma-separated and mean any of them.
@@ -91,7 +95,7 @@ impl ListParameters {
             from: self.from.map(|text| time("from", &text)).transpose()?,
             to: self.to.map(|text| time("to", &text)).transpose()?,
             sort: sort(self.sort.as_deref())?,
-            limit: limit(self.limit, LIMIT_DEFAULT)?,
+            limit: limit(self.limit)?,
             after: self.cursor,
         })
     }
@@ -107,9 +111,9 @@ pub(super) fn invalid_cursor() -> ApiError {
     ApiError::bad_request("invalid_cursor", "cursor", detail)
 }
 
-/// The size of a page.
-pub(super) fn limit(limit: Option<usize>, default: usize) -> Result<usize, ApiError> {
-    match limit.unwrap_or(default) {
+/// The entries of a page that a caller asks for; every list asks here.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
+    match asked.unwrap_or(LIMIT) {
         limit @ 1..=LIMIT_MAX => Ok(limit),
         _ => Err(odd("limit", format_args!("limit is 1 to {LIMIT_MAX}"))),
     }

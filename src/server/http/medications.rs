@@ -8,8 +8,8 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Caller, Json, Path, Query},
-    list::identifier,
-    reference::{after, list, page_limit, saved},
+    list::{identifier, limit},
+    reference::{after, list, saved},
 };
 use crate::{
     api::{
@@ -69,7 +69,7 @@ async fn list_medications(
         active: filter.active,
         unreviewed: filter.unreviewed,
         identifier: filter.identifier.as_deref().map(identifier).transpose()?,
-        limit: page_limit(filter.limit)?,
+        limit: limit(filter.limit)?,
         after: after::<MedicationCode>(filter.cursor)?,
     };
     Ok(list(state.reference_data().medications(query).await?))

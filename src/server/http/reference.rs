@@ -29,12 +29,6 @@ use crate::{
     },
 };
 
-/// Entries of a page, unless the caller says otherwise.
-const LIMIT: usize = 50;
-
-/// Most entries of a page.
-const LIMIT_MAX: usize = 200;
-
 /// The operations.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -78,15 +72,6 @@ struct CabinetFilter {
     cursor: Option<String>,
 }
 
-/// The entries of a page that a caller asks for.
-pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, ApiError> {
-    let limit = limit.unwrap_or(LIMIT);
-    match (1..=LIMIT_MAX).contains(&limit) {
-        true => Ok(limit),
-        false => Err(ApiError::bad_request("invalid_parameter", "limit", "a page has 1 to 200 entries")),
-    }
-}
-
 /// The code after which a page begins; lists by code give nothing else as a cursor.
 pub(super) fn after<Code: FromStr + Display>(cursor: Option<String>) -> Result<Option<String>, ApiError> {
     let code = |text: String| text.parse().map_err(|_| invalid_cursor()).map(|code: Code| code.to_string());
@@ -99,7 +84,7 @@ fn page_of<Code: FromStr + Display>(
     identifier: Option<&str>,
 ) -> Result<PageOf, ApiError> {
     let identifier = identifier.map(list::identifier).transpose()?;
-    Ok(PageOf { limit: page_limit(limit)?, after: after::<Code>(cursor)?, identifier })
+    Ok(PageOf { limit: list::limit(limit)?, after: after::<Code>(cursor)?, identifier })
 }
 
 /// A page as the wire has it.

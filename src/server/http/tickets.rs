@@ -216,7 +216,7 @@ async fn history(
     Path(id): Path<String>,
     Query(parameters): Query<HistoryParameters>,
 ) -> Result<Json<List<TicketEvent>>, ApiError> {
-    let limit = super::list::limit(parameters.limit, 200)?;
+    let limit = super::list::limit(parameters.limit.or(Some(super::list::LIMIT_MAX)))?;
     let after = match &parameters.cursor {
         None => 0,
         Some(cursor) => cursor.parse::<u64>().map_err(|_| super::list::invalid_cursor())?,

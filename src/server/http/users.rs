@@ -12,6 +12,7 @@ use super::{
     accounts::{PageParameters, list},
     error::ApiError,
     extract::{Caller, Json, Path, Query},
+    list::limit,
     reference::after,
 };
 use crate::{
@@ -53,7 +54,7 @@ pub(super) async fn list_users(
     State(state): State<AppState>,
     Query(page): Query<PageParameters>,
 ) -> Result<Json<List<UserView>>, ApiError> {
-    let users = state.auth.users(page.limit()?, after::<Username>(page.cursor)?).await?;
+    let users = state.auth.users(limit(page.limit)?, after::<Username>(page.cursor)?).await?;
     Ok(Json(list(users, user_view)))
 }
 
