@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use futures_util::Stream;
 use reqwest::{
     Response,
     header::{self, HeaderName},
@@ -138,11 +137,6 @@ impl EventStream {
                 }
             }
         }
-    }
-
-    /// The items as a [`Stream`].
-    pub fn into_stream(self) -> impl Stream<Item = Result<FeedItem, ClientError>> + Send {
-        futures_util::stream::unfold(self, |mut feed| async move { feed.next().await.map(|item| (item, feed)) })
     }
 
     fn wait(&mut self, reason: String, asked: Option<Duration>) {

@@ -1,8 +1,6 @@
-//! Folds events into tickets and hashes the result. It never decides: an event happened, whatever the rules say now.
+//! Folds events into tickets. It never decides: an event happened, whatever the rules say now.
 
 use jiff::Timestamp;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{
     event::{Change, Event, PickedLine, ReceivedLine},
@@ -193,52 +191,5 @@ fn end(ticket: &mut Ticket, status: Status, at: Timestamp) {
     ticket.status = status;
     for line in &mut ticket.lines {
         line.declined = line.quantity.saturating_sub(line.supplied());
-    }
-}
-
-impl Ticket {
-    /// SHA-256 of the ticket's canonical JSON: keys sorted, no blanks, and of every erasable text only that there is one.
-    ///
-    /// So the hash is the same for a replay, whether texts are readable, sealed or erased by then.
-    #[must_use]
-    pub fn state_hash(&self) -> [u8; 32] {
-        let mut ticket = self.clone();
-        ticket.for_each_text(&mut |text| *text = FreeText::Erased);
-        let value = serde_json::to_value(&ticket).expect("a ticket has string keys and no failing serializer");
-        let mut json = String::new();
-        write_canonical(&value, &mut json);
-        Sha256::digest(json).into()
-    }
-}
-
-/// Sorts keys itself: the order of `serde_json`'s maps depends on a feature that any crate may switch on.
-fn write_canonical(value: &Value, out: &mut String) {
-    let separated = |out: &mut String, index: usize| {
-        if index > 0 {
-            out.push(',');
-        }
-    };
-    match value {
-        Value::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                separated(out, index);
-                write_canonical(item, out);
-            }
-            out.push(']');
-        }
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| *key);
-            out.push('{');
-            for (index, (key, item)) in entries.into_iter().enumerate() {
-                separated(out, index);
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
-                write_canonical(item, out);
-            }
-            out.push('}');
-        }
-        scalar => out.push_str(&scalar.to_string()),
     }
 }

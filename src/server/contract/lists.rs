@@ -294,7 +294,6 @@ pub(crate) async fn a_reader_sees_their_places_only(ports: Ports) {
         let visibility = Visibility { wards: Reach::none(), pharmacies: only_pharmacy(name) };
         assert_eq!(list(Reach::none(), only_pharmacy(name)).await, sees.iter().copied().collect(), "{name}");
         assert_eq!([&uti, &cm].map(|ticket| visibility.sees(ticket)), [&uti, &cm].map(|it| sees.contains(&it.id)));
-        assert_eq!(ports.tickets.counts(visibility).await.unwrap(), [(Status::Open, sees.len() as u64)].into());
     }
     let back = ports.done(on("back", &uti, to("CENTRAL"), pharmacist("bia"))).await;
     assert_eq!(list(Reach::none(), only_pharmacy("SATELITE")).await, [back.id, cm.id].into());
@@ -317,19 +316,6 @@ pub(crate) async fn cursors_are_bound_to_their_order(ports: Ports) {
         let answer = ports.tickets.tickets(query).await;
         assert!(matches!(answer, Err(StoreError::Missing { what: "cursor", .. })), "{answer:?}");
     }
-}
-
-pub(crate) async fn counts_are_of_open_tickets(ports: Ports) {
-    ports.open_hospital().await;
-    let one = ports.done(creation("1", refill("UTI-01", &["SORO-09"]))).await;
-    let two = ports.done(creation("2", refill("UTI-02", &["SORO-09"]))).await;
-    ports.done(creation("3", refill("CM-01", &["SORO-09"]))).await;
-    ports.done(on("claim", &one, Command::Claim, pharmacist("bia"))).await;
-    ports.done(on("cancel", &two, Command::Cancel { reason: CancelReason::ALL[0], note: None }, nurse())).await;
-    let all = ports.tickets.counts(everything().visibility).await.unwrap();
-    assert_eq!(all, [(Status::Open, 1), (Status::Claimed, 1)].into());
-    let uti = Visibility { wards: [super::code("UTI")].into_iter().collect(), pharmacies: Reach::none() };
-    assert_eq!(ports.tickets.counts(uti).await.unwrap(), [(Status::Claimed, 1)].into());
 }
 
 pub(crate) async fn a_number_is_of_one_ticket(ports: Ports) {

@@ -36,7 +36,6 @@ macro_rules! contract_suite {
             search_ignores_case_and_accents_and_survives_any_text,
             a_reader_sees_their_places_only,
             cursors_are_bound_to_their_order,
-            counts_are_of_open_tickets,
             a_number_is_of_one_ticket,
             reference_data_is_written_whole_or_not_at_all,
             the_site_has_one_zone,

@@ -1,7 +1,5 @@
 //! The port that reads tickets. What a reader may not see is filtered here, never after paging.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -119,7 +117,4 @@ pub trait TicketStore: Send + Sync {
 
     /// Everything that happened to a ticket, oldest first.
     async fn history(&self, id: TicketId) -> StoreResult<Vec<RecordedEvent>>;
-
-    /// Open tickets by status, of what the reader may see, as lists show it.
-    async fn counts(&self, visibility: Visibility) -> StoreResult<BTreeMap<Status, u64>>;
 }

@@ -20,19 +20,19 @@ const LIMIT_MAX: usize = 200;
 
 /// Conditions that all hold, with their parameters.
 #[derive(Default)]
-pub(super) struct Filter {
+struct Filter {
     clauses: Vec<String>,
     parameters: Vec<Value>,
 }
 
 impl Filter {
     /// The conditions, joined.
-    pub(super) fn sql(&self) -> String {
+    fn sql(&self) -> String {
         if self.clauses.is_empty() { "1".to_owned() } else { self.clauses.join(" AND ") }
     }
 
     /// Their parameters, numbered from 1.
-    pub(super) fn parameters(&self) -> &[Value] {
+    fn parameters(&self) -> &[Value] {
         &self.parameters
     }
 
@@ -56,7 +56,7 @@ impl Filter {
     }
 
     /// What the reader may see: [`Visibility::includes`] as SQL, of the ward and of the pharmacies that have or had the ticket.
-    pub(super) fn visible(&mut self, visibility: &Visibility) {
+    fn visible(&mut self, visibility: &Visibility) {
         let (Reach::Only(wards), Reach::Only(pharmacies)) = (&visibility.wards, &visibility.pharmacies) else {
             return;
         };
