@@ -6,7 +6,6 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
-use jiff::tz::TimeZone;
 
 use super::{
     Halt, Step,
@@ -79,8 +78,7 @@ fn done(w: &Words, query: Option<&str>) -> Option<&'static str> {
 
 async fn rows(state: &AppState, w: &Words, here: &Session, user: &User) -> StoreResult<Vec<SessionRow>> {
     let clients = state.auth.clients().await?;
-    let zone = state.identity.setting("time_zone").await?;
-    let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC);
+    let zone = state.reference.site().await?.time_zone;
     let app = |id: &str| {
         let known = clients.iter().find(|client| client.client_id == id).map(|client| client.name.clone());
         if id == WEB { w.browser.to_owned() } else { known.unwrap_or_else(|| id.to_owned()) }
