@@ -41,6 +41,17 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()
 }
 
+/// Makes an empty file that only its owner may read, unless there is a file of this name.
+///
+/// # Errors
+/// As the system's.
+pub fn create_private(path: &Path) -> io::Result<()> {
+    match fs::File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     // A left-over of a killed process keeps its old mode.

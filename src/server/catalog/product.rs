@@ -12,7 +12,10 @@ use crate::{
         gtin::Gtin,
         text::fold,
     },
-    server::ports::{Ingredient, ProductRef},
+    server::{
+        hex::hex,
+        ports::{Ingredient, ProductRef},
+    },
 };
 
 /// Who registers products.
@@ -135,7 +138,7 @@ impl ProductRecord {
         let form = self.dosage_form.as_deref().map(fold).unwrap_or_default();
         let routes = fold(&self.routes.join(";"));
         let hash = Sha256::digest(format!("{}|{form}|{routes}", parts.join("+")));
-        hash[..16].iter().fold("group:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+        format!("group:{}", hex(&hash[..16]))
     }
 }
 

@@ -1,9 +1,7 @@
 //! The catalogue's own SQLite file. It must never change a file that is not ours, nor one of a newer medreq.
 
 use std::{
-    fs::OpenOptions,
     io,
-    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{Mutex, MutexGuard, TryLockError},
     time::Duration,
@@ -12,7 +10,10 @@ use std::{
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::pool::Pool;
-use crate::server::ports::{StoreError, StoreResult};
+use crate::server::{
+    files::create_private,
+    ports::{StoreError, StoreResult},
+};
 
 /// The catalogue's database within a data directory.
 pub const CATALOG_FILE: &str = "catalog.db";
@@ -36,7 +37,11 @@ impl CatalogStore {
     /// [`StoreError::Unavailable`] where it cannot be written.
     pub fn open(dir: &Path) -> StoreResult<Self> {
         let file = dir.join(CATALOG_FILE);
-        create_private(&file)?;
+        // SQLite gives its side files the same mode.
+        create_private(&file).map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull => StoreError::DiskFull,
+            _ => not_writable(&file, error),
+        })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(&file, flags)?;
         conn.busy_timeout(Duration::from_secs(5))?;
@@ -69,16 +74,6 @@ pub(super) fn tune(conn: &Connection) -> StoreResult<()> {
     conn.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
-}
-
-/// Makes an empty file that only its owner may read; SQLite gives its side files the same mode.
-fn create_private(file: &Path) -> StoreResult<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(StoreError::DiskFull),
-        Err(error) => Err(not_writable(file, error)),
-    }
 }
 
 fn not_writable(file: &Path, reason: impl std::fmt::Display) -> StoreError {

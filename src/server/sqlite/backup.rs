@@ -14,16 +14,18 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    audit,
-    copying::{self, hex},
-    events,
-    open::{CATALOG_FILE, DATABASE_FILE, OpenError, OpenMode, create_private, prepare_directory, tune},
+    audit, copying, events,
+    open::{DATABASE_FILE, OpenError, OpenMode, create_database_file, prepare_directory, tune},
     schema,
     verify::{Proof, check_integrity, verify as prove},
 };
 use crate::{
     api::millis,
-    server::ports::{StoreError, StoreResult},
+    server::{
+        catalog::CATALOG_FILE,
+        hex::hex,
+        ports::{StoreError, StoreResult},
+    },
 };
 
 const FORMAT: u32 = 1;
@@ -301,7 +303,7 @@ fn leave_out_keys(copy: &Connection) -> StoreResult<()> {
 
 /// Copies a database page by page in one step: one state of it, whoever writes meanwhile. `adapt` changes the copy before it is proven.
 fn snapshot(from: &Path, to: &Path, adapt: impl FnOnce(&Connection) -> StoreResult<()>) -> Result<(), BackupError> {
-    create_private(to)?;
+    create_database_file(to)?;
     let copied = || -> StoreResult<()> {
         let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         tune(&source)?;

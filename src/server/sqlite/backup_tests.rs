@@ -16,6 +16,7 @@ use super::{
 use crate::{
     domain::{command::Command, reason::Role, text::FreeText},
     server::{
+        catalog::CATALOG_FILE,
         contract::{Ports, at, audit, creation, digest, on, pharmacist, session, supply, user},
         ports::{AuditQuery, IdentityStore, Pipeline, Rotation, SecondFactor, SigningKey},
     },

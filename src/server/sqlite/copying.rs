@@ -10,16 +10,12 @@ use std::{
 use sha2::{Digest, Sha256};
 
 pub(super) use crate::server::files::sync_dir;
+use crate::server::hex::hex;
 
 /// Size and SHA-256 of what was read.
 pub(super) struct Sum {
     pub(super) size: u64,
     pub(super) sha256: String,
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Reads a file through, passing it on.

@@ -41,7 +41,7 @@ use uuid::Uuid;
 use self::{open::Migration, readers::Readers, writer::Writer};
 
 pub use self::{
-    open::{CATALOG_FILE, DATABASE_FILE, LOCK_FILE, OpenError, OpenMode},
+    open::{DATABASE_FILE, LOCK_FILE, OpenError, OpenMode},
     verify::Proof,
 };
 

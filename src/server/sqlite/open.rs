@@ -12,13 +12,13 @@ use std::{
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::schema;
-use crate::server::ports::{StoreError, StoreResult};
+use crate::server::{
+    files::create_private,
+    ports::{StoreError, StoreResult},
+};
 
 /// The database within a data directory.
 pub const DATABASE_FILE: &str = "medreq.db";
-
-/// The products of the medicine directories, beside the database; the catalogue owns it.
-pub const CATALOG_FILE: &str = "catalog.db";
 
 /// Where a restore prepares; left behind where it was interrupted.
 pub(super) const RESTORING: &str = "restoring";
@@ -263,7 +263,7 @@ pub(super) enum Migration {
 
 /// Opens the write connection and brings the schema up to date.
 pub(super) fn open_database(file: &Path, migration: Migration) -> Result<Connection, OpenError> {
-    create_private(file)?;
+    create_database_file(file)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(file, flags).map_err(|error| at_opening(file, error))?;
     // SQLite opens what it may not write for reading alone. Told before the first read, which would leave side files that nobody may write.
@@ -311,13 +311,9 @@ fn switch_to_wal(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)).map(drop)
 }
 
-/// Makes an empty file that only its owner may read; SQLite gives its side files the same mode.
-pub(super) fn create_private(file: &Path) -> Result<(), OpenError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(io_error(file, &error)),
-    }
+/// Makes the file of a database, unless there is one; SQLite gives its side files the same mode.
+pub(super) fn create_database_file(file: &Path) -> Result<(), OpenError> {
+    create_private(file).map_err(|error| io_error(file, &error))
 }
 
 fn at_opening(file: &Path, error: rusqlite::Error) -> OpenError {

@@ -15,12 +15,13 @@ use super::{
     audit,
     backup::{Backup, BackupError, verify},
     copying,
-    open::{
-        CATALOG_FILE, DATABASE_FILE, LOCK_FILE, Migration, OpenError, RESTORING, check_owner, open_database, take_lock,
-    },
+    open::{DATABASE_FILE, LOCK_FILE, Migration, OpenError, RESTORING, check_owner, open_database, take_lock},
     schema,
 };
-use crate::server::ports::{AuditEntry, StoreError, StoreResult};
+use crate::server::{
+    catalog::CATALOG_FILE,
+    ports::{AuditEntry, StoreError, StoreResult},
+};
 
 const ASIDE: &str = "before-restore-";
 

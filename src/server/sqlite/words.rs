@@ -7,7 +7,10 @@ use rusqlite::{Connection, types::Value};
 use sha2::{Digest, Sha256};
 
 use super::schema;
-use crate::{domain::text::fold, server::ports::StoreResult};
+use crate::{
+    domain::text::fold,
+    server::{hex::hex, ports::StoreResult},
+};
 
 /// Longer words are cut, in the index as in a query.
 const WORD_MAX: usize = 32;
@@ -44,7 +47,7 @@ impl WordKey {
     /// Stands for one beginning of a word. The `#` keeps it apart from words in the clear.
     fn hashed(&self, prefix: &str) -> String {
         let hash = Sha256::new_with_prefix(self.0).chain_update(prefix).finalize();
-        hash[..9].iter().fold("#".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+        format!("#{}", hex(&hash[..9]))
     }
 }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use super::ImportError;
-use crate::server::ports::StoreError;
+use crate::server::{hex::hex, ports::StoreError};
 
 /// An upload that is being received.
 pub struct Spool {
@@ -57,7 +57,7 @@ impl Spool {
     pub async fn finish(mut self) -> Result<Upload, ImportError> {
         self.file.flush().await.map_err(stored)?;
         self.file.rewind().await.map_err(stored)?;
-        let sha256 = self.hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let sha256 = hex(&self.hash.finalize());
         Ok(Upload { file: self.file.into_std().await, sha256, bytes: self.bytes })
     }
 }
