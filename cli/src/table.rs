@@ -40,6 +40,11 @@ impl Table {
     }
 }
 
+/// How a table says it.
+pub(crate) fn yes_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
 /// One line, without control characters but for our own colours.
 fn flat(cell: &str) -> String {
     match colour(cell) {

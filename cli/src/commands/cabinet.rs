@@ -3,16 +3,19 @@
 use clap::{Args, Subcommand};
 use medreq::{
     api::places::{Cabinet as Place, ParLevel},
-    client::{Import, PlaceFilter, Write},
-    domain::ticket::Identifier,
+    client::{Client, Import, Write},
 };
 
-use super::{imports::ImportFile, paging::Paging};
+use super::{
+    imports::ImportFile,
+    paging::Paging,
+    places::{Said, list},
+};
 use crate::{
     context::Context,
     failure::Failure,
-    table::Table,
-    values::{identifier, if_exists},
+    table::{Table, yes_no},
+    values::if_exists,
 };
 
 /// The dispensing cabinets, and how much of what each should hold.
@@ -56,18 +59,11 @@ struct Set {
     /// Its code, as scanned
     #[arg(value_name = "CODE")]
     code: String,
-    /// Its name or place
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
+    #[command(flatten)]
+    said: Said,
     /// Its ward
     #[arg(long, value_name = "CODE")]
     ward: Option<String>,
-    /// Takes tickets or not
-    #[arg(long, value_name = "true|false")]
-    active: Option<bool>,
-    /// An id of another system, SYSTEM=VALUE; repeatable, replaces those before
-    #[arg(long = "identifier", value_name = "SYSTEM=VALUE", value_parser = identifier)]
-    identifiers: Vec<Identifier>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,7 +103,9 @@ impl Cabinet {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.command {
             Command::Import(file) => file.run(context, Import::Cabinets, None).await,
-            Command::List { ward, paging } => list(context, ward, &paging).await,
+            Command::List { ward, paging } => {
+                list(context, ward, &paging, async |client: Client, filter| client.cabinets(&filter).await, table).await
+            }
             Command::Show { code } => {
                 let place = context.client()?.cabinet(&code).await?;
                 context.output.show(&place, whole)
@@ -118,19 +116,10 @@ impl Cabinet {
     }
 }
 
-async fn list(context: &Context, ward: Option<String>, paging: &Paging) -> Result<(), Failure> {
-    let client = context.client()?;
-    let page = |limit, cursor| {
-        let (client, filter) = (&client, PlaceFilter { ward: ward.clone(), limit, cursor, ..PlaceFilter::default() });
-        async move { client.cabinets(&filter).await }
-    };
-    paging.show(context.output, page, table).await
-}
-
 impl Set {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
-        let mut place = match (if_exists(client.cabinet(&self.code).await)?, &self.name, &self.ward) {
+        let mut place = match (if_exists(client.cabinet(&self.code).await)?, &self.said.name, &self.ward) {
             (Some(place), ..) => place,
             (None, Some(name), Some(ward)) => Place {
                 code: self.code.clone(),
@@ -144,14 +133,10 @@ impl Set {
                 return Err(Failure::usage("there is no such cabinet yet: say --name and --ward to create it"));
             }
         };
-        place.name = self.name.unwrap_or(place.name);
+        self.said.change(&mut place.name, &mut place.active, &mut place.identifiers);
         place.ward = self.ward.unwrap_or(place.ward);
-        place.active = self.active.unwrap_or(place.active);
         // Par levels have a verb of their own.
         place.par_levels = None;
-        if !self.identifiers.is_empty() {
-            place.identifiers = self.identifiers;
-        }
         let place = client.put_cabinet(&place, &Write::default()).await?;
         context.output.show(&place, whole)
     }
@@ -179,12 +164,7 @@ impl Par {
 fn table(places: &[Place]) -> String {
     let mut table = Table::new(&["CODE", "NAME", "WARD", "ACTIVE"]);
     for place in places {
-        table.row([
-            place.code.clone(),
-            place.name.clone(),
-            place.ward.clone(),
-            if place.active { "yes" } else { "no" }.to_owned(),
-        ]);
+        table.row([place.code.clone(), place.name.clone(), place.ward.clone(), yes_no(place.active)]);
     }
     table.render()
 }

@@ -7,7 +7,13 @@ use medreq::{
 };
 
 use super::{imports::ImportFile, paging::Paging};
-use crate::{context::Context, failure::Failure, input::confirm, output::clean, table::Table};
+use crate::{
+    context::Context,
+    failure::Failure,
+    input::confirm,
+    output::clean,
+    table::{Table, yes_no},
+};
 
 /// The hospital's own list of medications: what wards can ask for.
 #[derive(Debug, Args)]
@@ -190,7 +196,7 @@ fn table(items: &[Item]) -> String {
             item.name.clone(),
             item.unit.clone(),
             item.control_class.as_wire().unwrap_or_default().to_owned(),
-            if item.active { "yes" } else { "no" }.to_owned(),
+            yes_no(item.active),
         ]);
     }
     table.render()
@@ -201,7 +207,7 @@ fn whole(item: &Item) -> String {
     let facts = [
         ("unit", Some(item.unit.clone())),
         ("class", Some(item.control_class.as_wire().unwrap_or("not controlled").to_owned())),
-        ("active", Some(if item.active { "yes" } else { "no" }.to_owned())),
+        ("active", Some(yes_no(item.active))),
         ("ingredients", Some(ingredients(&item.ingredients))),
         ("form", item.dosage_form.clone()),
         ("routes", Some(item.routes.join(", "))),

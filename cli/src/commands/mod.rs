@@ -16,6 +16,7 @@ pub(crate) mod man;
 pub(crate) mod medication;
 mod paging;
 pub(crate) mod pharmacy;
+mod places;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod restore;

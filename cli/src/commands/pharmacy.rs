@@ -3,16 +3,19 @@
 use clap::{Args, Subcommand};
 use medreq::{
     api::places::Pharmacy as Place,
-    client::{Import, PlaceFilter, Write},
-    domain::ticket::Identifier,
+    client::{Client, Import, Write},
 };
 
-use super::{imports::ImportFile, paging::Paging};
+use super::{
+    imports::ImportFile,
+    paging::Paging,
+    places::{Said, list},
+};
 use crate::{
     context::Context,
     failure::Failure,
-    table::Table,
-    values::{identifier, if_exists},
+    table::{Table, yes_no},
+    values::if_exists,
 };
 
 /// The pharmacies that work the tickets.
@@ -49,28 +52,24 @@ struct Set {
     /// Its code
     #[arg(value_name = "CODE")]
     code: String,
-    /// Its name
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
+    #[command(flatten)]
+    said: Said,
     /// A satellite or not
     #[arg(long, value_name = "true|false")]
     satellite: Option<bool>,
     /// Opening hours as people read them
     #[arg(long, value_name = "TEXT")]
     hours: Option<String>,
-    /// Takes tickets or not
-    #[arg(long, value_name = "true|false")]
-    active: Option<bool>,
-    /// An id of another system, SYSTEM=VALUE; repeatable, replaces those before
-    #[arg(long = "identifier", value_name = "SYSTEM=VALUE", value_parser = identifier)]
-    identifiers: Vec<Identifier>,
 }
 
 impl Pharmacy {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.command {
             Command::Import(file) => file.run(context, Import::Pharmacies, None).await,
-            Command::List(paging) => list(context, &paging).await,
+            Command::List(paging) => {
+                list(context, None, &paging, async |client: Client, filter| client.pharmacies(&filter).await, table)
+                    .await
+            }
             Command::Show { code } => {
                 let place = context.client()?.pharmacy(&code).await?;
                 context.output.show(&place, |place| table(std::slice::from_ref(place)))
@@ -80,19 +79,10 @@ impl Pharmacy {
     }
 }
 
-async fn list(context: &Context, paging: &Paging) -> Result<(), Failure> {
-    let client = context.client()?;
-    let page = |limit, cursor| {
-        let (client, filter) = (&client, PlaceFilter { limit, cursor, ..PlaceFilter::default() });
-        async move { client.pharmacies(&filter).await }
-    };
-    paging.show(context.output, page, table).await
-}
-
 impl Set {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
-        let mut place = match (if_exists(client.pharmacy(&self.code).await)?, &self.name) {
+        let mut place = match (if_exists(client.pharmacy(&self.code).await)?, &self.said.name) {
             (Some(place), _) => place,
             (None, Some(name)) => Place {
                 code: self.code.clone(),
@@ -104,13 +94,9 @@ impl Set {
             },
             (None, None) => return Err(Failure::usage("there is no such pharmacy yet: say --name to create it")),
         };
-        place.name = self.name.unwrap_or(place.name);
+        self.said.change(&mut place.name, &mut place.active, &mut place.identifiers);
         place.satellite = self.satellite.unwrap_or(place.satellite);
         place.hours = self.hours.or(place.hours);
-        place.active = self.active.unwrap_or(place.active);
-        if !self.identifiers.is_empty() {
-            place.identifiers = self.identifiers;
-        }
         let place = client.put_pharmacy(&place, &Write::default()).await?;
         context.output.show(&place, |place| table(std::slice::from_ref(place)))
     }
@@ -119,13 +105,12 @@ impl Set {
 fn table(places: &[Place]) -> String {
     let mut table = Table::new(&["CODE", "NAME", "SATELLITE", "HOURS", "ACTIVE"]);
     for place in places {
-        let word = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
         table.row([
             place.code.clone(),
             place.name.clone(),
-            word(place.satellite),
+            yes_no(place.satellite),
             place.hours.clone().unwrap_or_default(),
-            word(place.active),
+            yes_no(place.active),
         ]);
     }
     table.render()

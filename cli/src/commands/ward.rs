@@ -3,16 +3,19 @@
 use clap::{Args, Subcommand};
 use medreq::{
     api::places::Ward as Place,
-    client::{Import, PlaceFilter, Write},
-    domain::ticket::Identifier,
+    client::{Client, Import, Write},
 };
 
-use super::{imports::ImportFile, paging::Paging};
+use super::{
+    imports::ImportFile,
+    paging::Paging,
+    places::{Said, list},
+};
 use crate::{
     context::Context,
     failure::Failure,
-    table::Table,
-    values::{identifier, if_exists},
+    table::{Table, yes_no},
+    values::if_exists,
 };
 
 /// The wards that ask, each with the pharmacy that its tickets go to.
@@ -47,25 +50,20 @@ struct Set {
     /// Its code
     #[arg(value_name = "CODE")]
     code: String,
-    /// Its name
-    #[arg(long, value_name = "TEXT")]
-    name: Option<String>,
+    #[command(flatten)]
+    said: Said,
     /// The pharmacy that its tickets go to
     #[arg(long, value_name = "CODE")]
     pharmacy: Option<String>,
-    /// Takes tickets or not
-    #[arg(long, value_name = "true|false")]
-    active: Option<bool>,
-    /// An id of another system, SYSTEM=VALUE; repeatable, replaces those before
-    #[arg(long = "identifier", value_name = "SYSTEM=VALUE", value_parser = identifier)]
-    identifiers: Vec<Identifier>,
 }
 
 impl Ward {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.command {
             Command::Import(file) => file.run(context, Import::Wards, None).await,
-            Command::List(paging) => list(context, &paging).await,
+            Command::List(paging) => {
+                list(context, None, &paging, async |client: Client, filter| client.wards(&filter).await, table).await
+            }
             Command::Show { code } => {
                 let place = context.client()?.ward(&code).await?;
                 context.output.show(&place, |place| table(std::slice::from_ref(place)))
@@ -75,19 +73,10 @@ impl Ward {
     }
 }
 
-async fn list(context: &Context, paging: &Paging) -> Result<(), Failure> {
-    let client = context.client()?;
-    let page = |limit, cursor| {
-        let (client, filter) = (&client, PlaceFilter { limit, cursor, ..PlaceFilter::default() });
-        async move { client.wards(&filter).await }
-    };
-    paging.show(context.output, page, table).await
-}
-
 impl Set {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
-        let mut place = match (if_exists(client.ward(&self.code).await)?, &self.name, &self.pharmacy) {
+        let mut place = match (if_exists(client.ward(&self.code).await)?, &self.said.name, &self.pharmacy) {
             (Some(place), ..) => place,
             (None, Some(name), Some(pharmacy)) => Place {
                 code: self.code.clone(),
@@ -100,12 +89,8 @@ impl Set {
                 return Err(Failure::usage("there is no such ward yet: say --name and --pharmacy to create it"));
             }
         };
-        place.name = self.name.unwrap_or(place.name);
+        self.said.change(&mut place.name, &mut place.active, &mut place.identifiers);
         place.pharmacy = self.pharmacy.unwrap_or(place.pharmacy);
-        place.active = self.active.unwrap_or(place.active);
-        if !self.identifiers.is_empty() {
-            place.identifiers = self.identifiers;
-        }
         let place = client.put_ward(&place, &Write::default()).await?;
         context.output.show(&place, |place| table(std::slice::from_ref(place)))
     }
@@ -114,12 +99,7 @@ impl Set {
 fn table(places: &[Place]) -> String {
     let mut table = Table::new(&["CODE", "NAME", "PHARMACY", "ACTIVE"]);
     for place in places {
-        table.row([
-            place.code.clone(),
-            place.name.clone(),
-            place.pharmacy.clone(),
-            if place.active { "yes" } else { "no" }.to_owned(),
-        ]);
+        table.row([place.code.clone(), place.name.clone(), place.pharmacy.clone(), yes_no(place.active)]);
     }
     table.render()
 }
