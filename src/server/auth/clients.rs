@@ -141,6 +141,7 @@ fn public_client(client_id: String, name: String, redirect_uris: Vec<String>) ->
         first_party: false,
         valid_from: Timestamp::UNIX_EPOCH,
         generation: 1,
+        version: 0,
         created_at: super::now(),
     }
 }
@@ -226,7 +227,7 @@ impl Auth {
             (true, false) => "client_enabled",
             _ => "client_changed",
         };
-        if client == was { Ok(was) } else { self.replace(was.generation, client, action, by).await }
+        if client == was { Ok(was) } else { self.replace(client, action, by).await }
     }
 
     /// Gives a client another secret; the old one and all tokens are dead at once.
@@ -244,10 +245,10 @@ impl Auth {
         if client.secret_hash.is_none() {
             return Err(AccountError::PublicClient);
         }
-        let (secret, generation_was) = (Secret::random(), client.generation);
+        let secret = Secret::random();
         client.secret_hash = Some(secret.hash_text());
         end_issued(&mut client);
-        Ok((self.replace(generation_was, client, "client_secret_rotated", by).await?, secret))
+        Ok((self.replace(client, "client_secret_rotated", by).await?, secret))
     }
 
     async fn changeable(&self, client_id: &str, sort: Sort, by: &Editor) -> Result<Client, AccountError> {
@@ -256,15 +257,9 @@ impl Auth {
         if is_builtin(client_id) { Err(AccountError::BuiltIn) } else { Ok(client) }
     }
 
-    async fn replace(
-        &self,
-        generation_was: u64,
-        client: Client,
-        action: &str,
-        by: &Editor,
-    ) -> Result<Client, AccountError> {
+    async fn replace(&self, client: Client, action: &str, by: &Editor) -> Result<Client, AccountError> {
         let entry = by.audit("client", action, &client.client_id, particulars(&client));
-        self.store.update_client(client.clone(), generation_was, entry).await?;
+        let client = self.store.update_client(client, entry).await?;
         self.refresh().await;
         Ok(client)
     }

@@ -30,6 +30,16 @@ pub(super) struct State {
     settings: BTreeMap<String, String>,
 }
 
+impl State {
+    /// The user as they would be stored.
+    fn next(&self, user: User) -> StoreResult<User> {
+        match self.users.get(&user.username) {
+            Some(was) if was.version == user.version => Ok(User { version: user.version + 1, ..user }),
+            _ => Err(StoreError::Changed),
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct FakeStore {
     state: Mutex<State>,
@@ -81,28 +91,21 @@ impl IdentityStore for FakeStore {
         Ok(())
     }
 
-    async fn update_user(&self, user: User, generation_was: u64, audit: AuditEntry) -> StoreResult<()> {
+    async fn update_user(&self, user: User, audit: AuditEntry) -> StoreResult<User> {
         let mut state = self.up()?;
-        if state.users.get(&user.username).is_none_or(|was| was.generation != generation_was) {
-            return Err(StoreError::Changed);
-        }
-        state.users.insert(user.username.clone(), user);
+        let stored = state.next(user)?;
+        state.users.insert(stored.username.clone(), stored.clone());
         state.audit.push(audit);
-        Ok(())
+        Ok(stored)
     }
 
-    async fn save_users(
-        &self,
-        created: Vec<User>,
-        updated: Vec<(User, u64)>,
-        audit: Vec<AuditEntry>,
-    ) -> StoreResult<()> {
+    async fn save_users(&self, created: Vec<User>, updated: Vec<User>, audit: Vec<AuditEntry>) -> StoreResult<()> {
         let mut state = self.up()?;
-        let changed = |(user, was): &(User, u64)| state.users.get(&user.username).is_none_or(|u| u.generation != *was);
-        if updated.iter().any(changed) || created.iter().any(|user| state.users.contains_key(&user.username)) {
+        if created.iter().any(|user| state.users.contains_key(&user.username)) {
             return Err(StoreError::Changed);
         }
-        let all = created.into_iter().chain(updated.into_iter().map(|(user, _)| user));
+        let updated = updated.into_iter().map(|user| state.next(user)).collect::<StoreResult<Vec<_>>>()?;
+        let all = created.into_iter().chain(updated);
         state.users.extend(all.map(|user| (user.username.clone(), user)));
         state.audit.extend(audit);
         Ok(())
@@ -126,14 +129,15 @@ impl IdentityStore for FakeStore {
         Ok(())
     }
 
-    async fn update_client(&self, client: Client, generation_was: u64, audit: AuditEntry) -> StoreResult<()> {
+    async fn update_client(&self, client: Client, audit: AuditEntry) -> StoreResult<Client> {
         let mut state = self.up()?;
-        if state.clients.get(&client.client_id).is_none_or(|was| was.generation != generation_was) {
+        if state.clients.get(&client.client_id).is_none_or(|was| was.version != client.version) {
             return Err(StoreError::Changed);
         }
-        state.clients.insert(client.client_id.clone(), client);
+        let stored = Client { version: client.version + 1, ..client };
+        state.clients.insert(stored.client_id.clone(), stored.clone());
         state.audit.push(audit);
-        Ok(())
+        Ok(stored)
     }
 
     async fn signing_keys(&self) -> StoreResult<Vec<SigningKey>> {

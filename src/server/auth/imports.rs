@@ -110,7 +110,7 @@ impl Auth {
             by.audit("user", "user_changed", was.username.as_str(), differences(was, user))
         };
         let entries = created.iter().map(new).chain(updated.iter().map(changed)).collect();
-        let updated = updated.into_iter().map(|(was, user)| (user, was.generation)).collect();
+        let updated = updated.into_iter().map(|(_, user)| user).collect();
         self.store.save_users(created, updated, entries).await?;
         self.refresh().await;
         Ok(())

@@ -162,10 +162,9 @@ impl Auth {
     pub async fn end_all_sessions(&self, user: &User, by: &Editor) -> Result<(), AccountError> {
         let _one_at_a_time = self.changes.lock().await;
         let mut user = self.user(user.username.as_str()).await?;
-        let generation_was = user.generation;
         user.generation += 1;
         let entry = by.audit("auth", "sessions_ended", user.username.as_str(), json!({}));
-        self.store.update_user(user, generation_was, entry).await?;
+        self.store.update_user(user, entry).await?;
         self.refresh().await;
         Ok(())
     }

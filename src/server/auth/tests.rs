@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::atomic::Ordering};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use super::{
     accounts::{AccountError, Editor},
@@ -22,7 +23,10 @@ use super::{
 };
 use crate::{
     domain::reason::Role,
-    server::sqlite::{OpenMode, SqliteStore},
+    server::{
+        ports::User,
+        sqlite::{OpenMode, SqliteStore},
+    },
 };
 
 pub(super) const URL: &str = "http://127.0.0.1:8080";
@@ -108,6 +112,56 @@ impl Site {
     pub(super) async fn patch(&self, username: &str, patch: UserPatch) -> Result<(), AccountError> {
         self.auth.patch_user(username, patch, &Editor::on_server()).await.map(drop)
     }
+}
+
+// ------------------------------------------------------------------------------------------------- changes that cross
+
+/// Starts a change of joana's password, and once so many hashes are being computed lets another node change her record. What becomes of it.
+async fn crossed(
+    site: &Site,
+    change: impl Future<Output = Result<User, AccountError>> + Send + 'static,
+    hashes: u64,
+    another: impl FnOnce(&mut User),
+) -> Result<User, AccountError> {
+    let begun = site.auth.passwords.computed();
+    let held = site.auth.changes.lock().await;
+    let change = tokio::spawn(change);
+    let hashing = async {
+        while site.auth.passwords.computed() < begun + hashes {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), hashing).await.unwrap();
+    let mut user = site.auth.user("joana").await.unwrap();
+    another(&mut user);
+    site.store.update_user(user, audit::entry("by_another_node", None, None, Value::Null)).await.unwrap();
+    drop(held);
+    change.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_crosses_a_password_that_is_being_hashed_stays() {
+    let site = site().await;
+    let new = new_user("joana", Role::Nurse, Some(PASSWORD));
+    site.auth.create_user(new, &Editor::on_server()).await.unwrap();
+    let auth = Arc::clone(&site.auth);
+    let own =
+        async move { auth.change_own_password(&"joana".parse().unwrap(), PASSWORD, "battery staple", here()).await };
+    let reset = |user: &mut User| {
+        user.password_hash = Some("of an administrator's choice".into());
+        user.generation += 1;
+    };
+    assert!(matches!(crossed(&site, own, 2, reset).await, Err(AccountError::Changed)));
+
+    let auth = Arc::clone(&site.auth);
+    let clerk = Editor { name: "clerk".into(), may_admin: false };
+    let clerks = async move { auth.reset_password("joana", "battery staple", &clerk).await };
+    let promote = |user: &mut User| user.roles.extend([Role::Admin]);
+    assert!(matches!(crossed(&site, clerks, 1, promote).await, Err(AccountError::Changed)));
+
+    let kept = site.auth.user("joana").await.unwrap();
+    assert_eq!(kept.password_hash.as_deref(), Some("of an administrator's choice"));
+    assert!(kept.roles.contains(&Role::Admin));
 }
 
 // ------------------------------------------------------------------------------------------------ authority in force

@@ -111,7 +111,7 @@ impl Auth {
         }
         self.keeps_an_admin(&was, &user, by).await?;
         let entry = by.audit("user", "user_changed", was.username.as_str(), differences(&was, &user));
-        self.store.update_user(user.clone(), was.generation, entry).await?;
+        let user = self.store.update_user(user, entry).await?;
         self.refresh().await;
         Ok(user)
     }
@@ -124,13 +124,14 @@ impl Auth {
         let user = self.user(username).await?;
         may_touch(&user, by)?;
         let hash = self.passwords.hash(Password::chosen(password, &user.username)?).await;
-        self.store_password(&user.username, hash, true, by).await
+        let _one_at_a_time = self.changes.lock().await;
+        self.put_password(user, hash, true, by).await
     }
 
     /// Changes one's own password, given the current one; kills everything issued, the token of this request too.
     ///
     /// # Errors
-    /// [`AccountError::WrongPassword`] and others.
+    /// [`AccountError::WrongPassword`] and others; [`AccountError::Changed`] where an administrator reset it meanwhile.
     pub async fn change_own_password(
         &self,
         username: &Username,
@@ -140,30 +141,20 @@ impl Auth {
     ) -> Result<User, AccountError> {
         // Looked at first: a refused new password should cost no attempt.
         let password = Password::changed(new, current, username)?;
-        match self.authenticate_password(username.as_str(), current, source).await {
-            Ok(_) => {}
+        let user = match self.authenticate_password(username.as_str(), current, source).await {
+            Ok(user) => user,
             Err(SignInError::Refused) => return Err(AccountError::WrongPassword),
             Err(SignInError::TooSoon(wait)) => return Err(AccountError::TooSoon(wait)),
             Err(SignInError::Store(error)) => return Err(error.into()),
-        }
+        };
         let by = Editor { name: username.to_string(), may_admin: false };
         let hash = self.passwords.hash(password).await;
-        self.store_password(username, hash, false, &by).await
-    }
-
-    async fn store_password(
-        &self,
-        username: &Username,
-        hash: String,
-        must_change: bool,
-        by: &Editor,
-    ) -> Result<User, AccountError> {
         let _one_at_a_time = self.changes.lock().await;
-        let user = self.user(username.as_str()).await?;
-        self.put_password(user, hash, must_change, by).await
+        self.put_password(user, hash, false, &by).await
     }
 
-    /// Writes a password's hash into a record that was read under the lock of changes.
+    /// Writes a password's hash into the record by which it was judged that it may be: hashing takes a while, and what was changed meanwhile,
+    /// a reset or a role, stays.
     pub(super) async fn put_password(
         &self,
         mut user: User,
@@ -171,12 +162,11 @@ impl Auth {
         must_change: bool,
         by: &Editor,
     ) -> Result<User, AccountError> {
-        let generation_was = user.generation;
         user.password_hash = Some(hash);
         user.must_change_password = must_change;
         user.generation += 1;
         let entry = by.audit("auth", "password_set", user.username.as_str(), json!({ "must_change": must_change }));
-        self.store.update_user(user.clone(), generation_was, entry).await?;
+        let user = self.store.update_user(user, entry).await?;
         self.refresh().await;
         Ok(user)
     }
@@ -226,6 +216,7 @@ pub(super) fn record(new: NewUser) -> Result<User, AccountError> {
         must_change_password: new.must_change_password,
         password_hash: None,
         generation: 1,
+        version: 0,
         created_at: super::now(),
     })
 }

@@ -137,6 +137,7 @@ pub(crate) fn user(name: &str, role: Role) -> User {
         must_change_password: false,
         password_hash: None,
         generation: 0,
+        version: 0,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }

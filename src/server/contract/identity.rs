@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Ports, code, person, user};
 use crate::{
     domain::{actor::Reach, reason::Role},
-    server::ports::{AuditEntry, AuditQuery, Client, SigningKey, StoreError},
+    server::ports::{AuditEntry, AuditQuery, Client, SigningKey, StoreError, User},
 };
 
 pub(super) fn entry(action: &str) -> AuditEntry {
@@ -39,11 +39,12 @@ fn client(client_id: &str) -> Client {
         first_party: false,
         valid_from: Timestamp::UNIX_EPOCH,
         generation: 0,
+        version: 0,
         created_at: Timestamp::UNIX_EPOCH,
     }
 }
 
-pub(crate) async fn users_are_inserted_once_and_updated_by_generation(ports: Ports) {
+pub(crate) async fn users_are_inserted_once_and_updated_as_they_were_read(ports: Ports) {
     ports.open_hospital().await;
     let mut ana = user("ana", Role::Nurse);
     ana.wards = [code("UTI")].into();
@@ -60,14 +61,24 @@ pub(crate) async fn users_are_inserted_once_and_updated_by_generation(ports: Por
     assert!(matches!(missing, Err(StoreError::Missing { what: "pharmacy", .. })), "{missing:?}");
     assert_eq!((ports.identity.user(&code("bia")).await.unwrap(), audited(&ports).await), (None, 1));
 
-    let updates = (0..5_u32).map(|n| {
-        let changed = crate::server::ports::User { generation: 1, name: format!("Ana {n}"), ..ana.clone() };
-        ports.identity.update_user(changed, 0, entry("user_changed"))
-    });
+    let updates = (0..5_u32)
+        .map(|n| ports.identity.update_user(User { name: format!("Ana {n}"), ..ana.clone() }, entry("user_changed")));
     let results = join_all(updates).await;
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "one of the racing updates wins");
-    assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(StoreError::Changed))));
-    let unknown = ports.identity.update_user(user("bia", Role::Pharmacist), 0, entry("user_changed")).await;
+    let winners: Vec<&User> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
+    let [winner] = winners[..] else { panic!("one of the racing updates wins: {results:?}") };
+    assert!(results.iter().all(|result| matches!(result, Ok(_) | Err(StoreError::Changed))));
+    assert_eq!((winner.version, winner.generation), (1, 0));
+    assert_eq!(ports.identity.user(&ana.username).await.unwrap().as_ref(), Some(winner), "as it was given back");
+    // What was read before it was changed changes nothing, whichever fields differ; nor does what comes along.
+    let mut late = User { generation: 1, ..ana.clone() };
+    let refused = ports.identity.save_users(vec![user("bia", Role::Nurse)], vec![late.clone()], vec![]).await;
+    assert!(matches!(refused, Err(StoreError::Changed)), "{refused:?}");
+    assert_eq!(ports.identity.user(&code("bia")).await.unwrap(), None);
+    late.version = winner.version;
+    ports.identity.save_users(vec![], vec![late], vec![entry("user_changed")]).await.unwrap();
+    let stored = ports.identity.user(&ana.username).await.unwrap().unwrap();
+    assert_eq!((stored.version, stored.generation), (2, 1));
+    let unknown = ports.identity.update_user(user("bia", Role::Pharmacist), entry("user_changed")).await;
     assert!(matches!(unknown, Err(StoreError::Missing { what: "user", .. })), "{unknown:?}");
 
     let rest = ["bia", "carl", "davi"].map(|name| user(name, Role::Pharmacist)).to_vec();
@@ -91,10 +102,13 @@ pub(crate) async fn clients_and_users_have_authority(ports: Ports) {
     assert!(matches!(taken, Err(StoreError::Exists { what: "client", .. })), "{taken:?}");
     assert_eq!(ports.identity.clients().await.unwrap().len(), 2);
 
-    let disabled = Client { disabled: true, generation: 1, ..his.clone() };
-    ports.identity.update_client(disabled.clone(), 0, entry("client_disabled")).await.unwrap();
-    let late = ports.identity.update_client(his, 0, entry("client_changed")).await;
+    let renamed = Client { name: "HIS 2".to_owned(), ..his.clone() };
+    let renamed = ports.identity.update_client(renamed, entry("client_changed")).await.unwrap();
+    let late = ports.identity.update_client(his, entry("client_changed")).await;
     assert!(matches!(late, Err(StoreError::Changed)), "{late:?}");
+    let disabled = Client { disabled: true, generation: 1, ..renamed };
+    let disabled = ports.identity.update_client(disabled, entry("client_disabled")).await.unwrap();
+    assert_eq!((disabled.version, disabled.name.as_str()), (2, "HIS 2"));
     assert_eq!(ports.identity.client("his").await.unwrap(), Some(disabled));
 
     let authorities = ports.identity.authorities().await.unwrap();

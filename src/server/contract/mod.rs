@@ -42,7 +42,7 @@ macro_rules! contract_suite {
             routing_rules_are_facts_of_the_next_create,
             medications_are_found_by_words_and_scans,
             a_box_is_found_by_its_whole_code,
-            users_are_inserted_once_and_updated_by_generation,
+            users_are_inserted_once_and_updated_as_they_were_read,
             clients_and_users_have_authority,
             a_link_is_taken_once,
             one_key_signs_per_algorithm,

@@ -326,12 +326,12 @@ pub(crate) async fn a_new_generation_kills_what_was_issued_before(ports: Ports) 
         assert!(ports.by_cookie(&name("cookie"), 1).await.is_some());
 
         // A change of rights alone logs nobody out.
-        let renamed = User { name: "Ana Souza".to_owned(), ..ana.clone() };
-        ports.identity.update_user(renamed, ana.generation, entry("user_changed")).await.unwrap();
+        let renamed = User { name: "Ana Souza".to_owned(), ..ana };
+        ana = ports.identity.update_user(renamed, entry("user_changed")).await.unwrap();
         assert_eq!(ports.rotate(&name("r1"), &name("r2"), 2).await, Rotation::Rotated);
         let was = ana.generation;
         ana = User { disabled, generation: if disabled { was } else { was + 1 }, ..ana };
-        ports.identity.update_user(ana.clone(), was, entry("user_changed")).await.unwrap();
+        ana = ports.identity.update_user(ana, entry("user_changed")).await.unwrap();
 
         let written = audited(&ports).await;
         assert_eq!(ports.redeem_code(&name("code"), sid + 3, 3).await, Redemption::Dead);

@@ -63,6 +63,7 @@ fn places<T: Ord>(reach: Reach<T>) -> Option<BTreeSet<T>> {
     })),
     responses(
         (status = 204, description = "Changed"),
+        (status = 409, description = "The account was changed at the same time, as by a reset", body = Problem),
         (status = 422, description = "The current password is not right, or the new one breaks a rule", body = Problem),
     )
 )]

@@ -36,6 +36,9 @@ pub struct User {
     pub password_hash: Option<String>,
     /// Grows by password change, disable, log-out-all: kills everything issued before.
     pub generation: u64,
+    /// Counts the changes of this record; the store alone raises it.
+    #[serde(default)]
+    pub version: u64,
     /// Created when.
     pub created_at: Timestamp,
 }
@@ -69,6 +72,9 @@ pub struct Client {
     pub valid_from: Timestamp,
     /// As a user's.
     pub generation: u64,
+    /// As a user's.
+    #[serde(default)]
+    pub version: u64,
     /// Created when.
     pub created_at: Timestamp,
 }
@@ -152,23 +158,19 @@ pub trait IdentityStore: Send + Sync {
     async fn users(&self, limit: usize, after: Option<String>) -> StoreResult<Page<User>>;
     /// Inserts users; a taken name is [`StoreError::Exists`](super::StoreError::Exists); a ward or pharmacy that does not exist [`StoreError::Missing`](super::StoreError::Missing).
     async fn insert_users(&self, users: Vec<User>, audit: Vec<AuditEntry>) -> StoreResult<()>;
-    /// Replaces a user on condition that the stored generation is still `generation_was`.
-    async fn update_user(&self, user: User, generation_was: u64, audit: AuditEntry) -> StoreResult<()>;
-    /// Inserts some users and replaces others on condition of their generations, all or nothing.
-    async fn save_users(
-        &self,
-        created: Vec<User>,
-        updated: Vec<(User, u64)>,
-        audit: Vec<AuditEntry>,
-    ) -> StoreResult<()>;
+    /// Replaces a user whose stored version is still that of `user`; else [`StoreError::Changed`](super::StoreError::Changed). Gives it back as stored,
+    /// of the next version: whatever was changed since `user` was read is never overwritten.
+    async fn update_user(&self, user: User, audit: AuditEntry) -> StoreResult<User>;
+    /// Inserts some users and replaces others, each as by [`update_user`](Self::update_user), all or nothing.
+    async fn save_users(&self, created: Vec<User>, updated: Vec<User>, audit: Vec<AuditEntry>) -> StoreResult<()>;
     /// A client by `client_id`.
     async fn client(&self, client_id: &str) -> StoreResult<Option<Client>>;
     /// All clients, by id.
     async fn clients(&self) -> StoreResult<Vec<Client>>;
     /// Inserts a client.
     async fn insert_client(&self, client: Client, audit: AuditEntry) -> StoreResult<()>;
-    /// Replaces a client on condition of its generation.
-    async fn update_client(&self, client: Client, generation_was: u64, audit: AuditEntry) -> StoreResult<()>;
+    /// Replaces a client, as [`update_user`](Self::update_user) does a user.
+    async fn update_client(&self, client: Client, audit: AuditEntry) -> StoreResult<Client>;
     /// Signing keys, oldest first.
     async fn signing_keys(&self) -> StoreResult<Vec<SigningKey>>;
     /// Adds a signing key; the one before of its algorithm retires when it begins to sign. `dropped` are deleted in the same step.

@@ -43,25 +43,21 @@ impl IdentityStore for SqliteStore {
             .await
     }
 
-    async fn update_user(&self, user: User, generation_was: u64, audit: AuditEntry) -> StoreResult<()> {
+    async fn update_user(&self, user: User, audit: AuditEntry) -> StoreResult<User> {
         self.writer
             .write(move |conn| {
-                update_user(conn, &user, generation_was)?;
-                append(conn, &audit)
+                let stored = update_user(conn, user)?;
+                append(conn, &audit)?;
+                Ok(stored)
             })
             .await
     }
 
-    async fn save_users(
-        &self,
-        created: Vec<User>,
-        updated: Vec<(User, u64)>,
-        audit: Vec<AuditEntry>,
-    ) -> StoreResult<()> {
+    async fn save_users(&self, created: Vec<User>, updated: Vec<User>, audit: Vec<AuditEntry>) -> StoreResult<()> {
         self.writer
             .write(move |conn| {
                 created.iter().try_for_each(|user| insert_user(conn, user))?;
-                updated.iter().try_for_each(|(user, generation_was)| update_user(conn, user, *generation_was))?;
+                updated.into_iter().try_for_each(|user| update_user(conn, user).map(drop))?;
                 audit.iter().try_for_each(|entry| append(conn, entry))
             })
             .await
@@ -85,11 +81,12 @@ impl IdentityStore for SqliteStore {
             .await
     }
 
-    async fn update_client(&self, client: Client, generation_was: u64, audit: AuditEntry) -> StoreResult<()> {
+    async fn update_client(&self, client: Client, audit: AuditEntry) -> StoreResult<Client> {
         self.writer
             .write(move |conn| {
-                update_client(conn, &client, generation_was)?;
-                append(conn, &audit)
+                let stored = update_client(conn, client)?;
+                append(conn, &audit)?;
+                Ok(stored)
             })
             .await
     }
@@ -270,26 +267,35 @@ fn check_places(conn: &Connection, user: &User) -> StoreResult<()> {
 fn insert_user(conn: &Connection, user: &User) -> StoreResult<()> {
     check_places(conn, user)?;
     let mut insert =
-        conn.prepare_cached("INSERT INTO users (id, username, generation, body) VALUES (?1, ?2, ?3, ?4)")?;
-    let row =
-        (user.id.0.to_string(), user.username.as_str(), user.generation.cast_signed(), serde_json::to_string(user)?);
+        conn.prepare_cached("INSERT INTO users (id, username, generation, version, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let row = (
+        user.id.0.to_string(),
+        user.username.as_str(),
+        user.generation.cast_signed(),
+        user.version.cast_signed(),
+        serde_json::to_string(user)?,
+    );
     taken(insert.execute(row), "user", user.username.as_str())?;
     Ok(())
 }
 
-fn update_user(conn: &Connection, user: &User, generation_was: u64) -> StoreResult<()> {
-    check_places(conn, user)?;
+/// Gives the user back as stored.
+fn update_user(conn: &Connection, was: User) -> StoreResult<User> {
+    check_places(conn, &was)?;
+    let user = User { version: was.version + 1, ..was };
     let id = user.id.0.to_string();
-    let sql = "UPDATE users SET username = ?2, generation = ?3, body = ?4 WHERE id = ?1 AND generation = ?5";
+    let sql = "UPDATE users SET username = ?2, generation = ?3, version = ?4, body = ?5
+               WHERE id = ?1 AND version = ?4 - 1";
     let row = (
         &id,
         user.username.as_str(),
         user.generation.cast_signed(),
-        serde_json::to_string(user)?,
-        generation_was.cast_signed(),
+        user.version.cast_signed(),
+        serde_json::to_string(&user)?,
     );
     let changed = taken(conn.execute(sql, row), "user", user.username.as_str())?;
-    changed_one(conn, changed, "SELECT 1 FROM users WHERE id = ?1", ("user", &id))
+    changed_one(conn, changed, "SELECT 1 FROM users WHERE id = ?1", ("user", &id))?;
+    Ok(user)
 }
 
 /// Tells a record that is not there from one that somebody else changed.
@@ -308,25 +314,33 @@ fn client_places(conn: &Connection, client: &Client) -> StoreResult<()> {
 fn insert_client(conn: &Connection, client: &Client) -> StoreResult<()> {
     client_places(conn, client)?;
     let inserted = conn.execute(
-        "INSERT INTO clients (client_id, generation, body) VALUES (?1, ?2, ?3)",
-        (&client.client_id, client.generation.cast_signed(), serde_json::to_string(client)?),
+        "INSERT INTO clients (client_id, generation, version, body) VALUES (?1, ?2, ?3, ?4)",
+        (
+            &client.client_id,
+            client.generation.cast_signed(),
+            client.version.cast_signed(),
+            serde_json::to_string(client)?,
+        ),
     );
     taken(inserted, "client", &client.client_id)?;
     Ok(())
 }
 
-fn update_client(conn: &Connection, client: &Client, generation_was: u64) -> StoreResult<()> {
-    client_places(conn, client)?;
+/// Gives the client back as stored.
+fn update_client(conn: &Connection, was: Client) -> StoreResult<Client> {
+    client_places(conn, &was)?;
+    let client = Client { version: was.version + 1, ..was };
     let changed = conn.execute(
-        "UPDATE clients SET generation = ?2, body = ?3 WHERE client_id = ?1 AND generation = ?4",
+        "UPDATE clients SET generation = ?2, version = ?3, body = ?4 WHERE client_id = ?1 AND version = ?3 - 1",
         (
             &client.client_id,
             client.generation.cast_signed(),
-            serde_json::to_string(client)?,
-            generation_was.cast_signed(),
+            client.version.cast_signed(),
+            serde_json::to_string(&client)?,
         ),
     )?;
-    changed_one(conn, changed, "SELECT 1 FROM clients WHERE client_id = ?1", ("client", &client.client_id))
+    changed_one(conn, changed, "SELECT 1 FROM clients WHERE client_id = ?1", ("client", &client.client_id))?;
+    Ok(client)
 }
 
 fn of_user(user: User) -> Authority {

@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     Step { script: include_str!("schema_2.sql"), then: audit::chain_existing },
     Step { script: include_str!("schema_3.sql"), then: |_| Ok(()) },
     Step { script: include_str!("schema_4.sql"), then: |_| Ok(()) },
+    Step { script: include_str!("schema_5.sql"), then: |_| Ok(()) },
 ];
 
 /// The newest schema that this build knows.

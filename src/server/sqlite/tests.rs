@@ -268,6 +268,9 @@ fn of_schema_1(dir: &Path) {
          DROP TABLE devices;
          DROP TABLE second_factors;
          ALTER TABLE signing_keys DROP COLUMN signs_from;
+         ALTER TABLE users DROP COLUMN version;
+         UPDATE users SET body = json_remove(body, '$.version');
+         ALTER TABLE clients DROP COLUMN version;
          DROP TABLE former_pharmacies;
          CREATE TABLE older_keys (ticket TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
          INSERT INTO older_keys SELECT ticket, key FROM ticket_keys;
@@ -291,6 +294,7 @@ async fn a_database_and_a_backup_of_the_first_schema_go_on() {
     for subject in ["1", "2"] {
         store.audit(seen("admin", subject)).await.unwrap();
     }
+    ports.identity.insert_users(vec![contract::user("bia", Role::Pharmacist)], vec![]).await.unwrap();
     drop((store, ports));
     of_schema_1(&dir);
     let older = backup::create(&dir, &backups, &[]).unwrap();
@@ -313,6 +317,8 @@ async fn a_database_and_a_backup_of_the_first_schema_go_on() {
         assert_eq!(store.verify().await.unwrap().audit.unwrap().0, entries + 1);
         let kept = store.writer.write(|conn| Ok(conn.execute("UPDATE audit SET at = 1", [])?)).await;
         assert!(kept.unwrap_err().to_string().contains("append-only"));
+        let bia = ports.identity.user(&contract::code("bia")).await.unwrap().unwrap();
+        assert_eq!(ports.identity.update_user(bia, seen("user", "bia")).await.unwrap().version, 1);
         ports.identity.insert_users(vec![contract::user("ana", Role::Nurse)], vec![]).await.unwrap();
         ports.open(contract::session(1), "r0").await;
     }

@@ -119,7 +119,7 @@ async fn the_first_administrator_is_made_on_the_page() {
         subject: None,
         detail: serde_json::Value::Null,
     };
-    app.state.identity.update_user(User { disabled: true, ..ada }, 1, entry).await.unwrap();
+    app.state.identity.update_user(User { disabled: true, ..ada }, entry).await.unwrap();
 
     let link = app.state.auth.setup_link().await.unwrap().unwrap();
     let path = link.strip_prefix("http://127.0.0.1:8080").unwrap();
