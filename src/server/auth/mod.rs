@@ -369,6 +369,8 @@ impl Auth {
     }
 
     async fn tend_keys(&self) {
+        // What another node made meanwhile is not made again.
+        self.reload_keys(Timestamp::now()).await;
         if let Err(error) = self.keys.tend(self.store.as_ref(), now()).await {
             tracing::warn!(%error, "the signing keys could not be replaced; those in force stay");
         }
