@@ -127,12 +127,6 @@ impl Ndc {
         let check = char::from(check_digit(body.as_bytes()));
         Gtin(format!("{body}{check}"))
     }
-
-    /// The eleven digits (5-4-2) that billing systems use.
-    #[must_use]
-    pub fn hipaa(&self) -> String {
-        format!("{:0>5}{:0>4}{:0>2}", self.labeler, self.product, self.package)
-    }
 }
 
 impl FromStr for Ndc {
@@ -334,17 +328,16 @@ mod tests {
     #[test]
     fn the_box_shows_003_the_ten_digits_and_the_check_digit() {
         let table = [
-            ("0409-2308-01", "00304092308014", "00409230801"),
-            ("0002-0800-01", "00300020800018", "00002080001"),
-            ("11704-650-01", "00311704650010", "11704065001"),
-            ("50090-0683-0", "00350090068306", "50090068300"),
+            ("0409-2308-01", "00304092308014"),
+            ("0002-0800-01", "00300020800018"),
+            ("11704-650-01", "00311704650010"),
+            ("50090-0683-0", "00350090068306"),
         ];
-        for (text, gtin, hipaa) in table {
+        for (text, gtin) in table {
             let ndc: Ndc = text.parse().unwrap();
             assert_eq!(ndc.to_string(), text);
             assert_eq!(ndc.gtin().as_str(), gtin, "{text}");
             assert_eq!(gtin.parse::<Gtin>().unwrap().ndc_digits(), Some(ndc.digits().as_str()));
-            assert_eq!(ndc.hipaa(), hipaa);
         }
         for bad in ["", "0409-2308", "040-2308-011", "0409-2308-1", "0409-23O8-01", "00409-2308-01", "0409-2308-01-1"] {
             assert!(bad.parse::<Ndc>().is_err(), "{bad}");
