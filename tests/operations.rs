@@ -360,10 +360,13 @@ fn probes_are_answered_where_every_place_is_taken() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
     command.env("MEDREQ_LIMITS__REQUESTS_AT_ONCE", "1");
     let server = Server::start_by(command, &home.path().join("data"), &[]);
-    // It never sends its body to the end, and keeps its place meanwhile.
-    let mut slow = std::net::TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
-    slow.write_all(b"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\ngrant_type=").unwrap();
+    // Such a request never sends its body to the end, and keeps its place meanwhile. One that comes while the question
+    // below has the place is refused, so each try sends another.
+    let mut slow = Vec::new();
     eventually("that no place is left", || {
+        let mut request = std::net::TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+        request.write_all(b"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\ngrant_type=").unwrap();
+        slow.push(request);
         (server.call("", "GET", "/openapi.json").send().status == 503).then_some(())
     });
     for path in ["/healthz", "/readyz", "/metrics"] {
