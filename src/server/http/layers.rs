@@ -8,15 +8,23 @@ use std::{
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{AppState, error::ApiError, guard, oauth2, pages, peers, request_id};
+use super::{
+    AppState, cors,
+    error::ApiError,
+    guard::{self, Guard},
+    oauth2, pages, peers,
+    replies::{self, Replies},
+    request_id,
+};
 
 /// Most bytes of a request's headers, and of its address. The connection reads more, so that this is answered by a problem document.
 const HEADERS_MAX_BYTES: usize = 32 * 1_024;
@@ -31,21 +39,28 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
 ];
 
-/// Puts the middleware around the routes; the last one listed is the outermost.
-pub(super) fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
+/// The middleware around every route, from the outermost inwards. One stack, since every layer of a router by itself boxes the ones below
+/// it, and clones them all for each request.
+pub(super) fn wrap(router: Router<AppState>, state: &AppState, guard: Guard, replies: Replies) -> Router<AppState> {
     // Streams count only until they begin.
     let places = Arc::new(Semaphore::new(state.limits.requests_at_once));
-    router
-        .layer(middleware::from_fn_with_state(state.clone(), limit_time))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
-        .layer(middleware::from_fn(limit_headers))
-        .layer(middleware::from_fn(pages::in_words))
-        .layer(middleware::from_fn(oauth2::in_their_words))
-        .layer(middleware::from_fn(add_headers))
-        .layer(middleware::from_fn_with_state(state.clone(), log))
-        .layer(middleware::from_fn(request_id::assign))
-        .layer(middleware::from_fn_with_state(state.clone(), peers::look_behind_proxies))
+    router.layer(
+        ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(state.clone(), peers::look_behind_proxies))
+            .layer(middleware::from_fn(request_id::assign))
+            .layer(middleware::from_fn_with_state(state.clone(), log))
+            .layer(middleware::from_fn(add_headers))
+            .layer(middleware::from_fn(oauth2::in_their_words))
+            .layer(middleware::from_fn(pages::in_words))
+            .layer(middleware::from_fn(limit_headers))
+            .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(middleware::from_fn_with_state(state.clone(), limit_time))
+            .layer(middleware::from_fn(cors::let_in))
+            .layer(middleware::from_fn_with_state(Arc::new(guard), guard::authenticate))
+            .layer(middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))
+            .layer(DefaultBodyLimit::max(state.limits.body_max_bytes)),
+    )
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

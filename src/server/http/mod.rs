@@ -57,10 +57,7 @@ pub(crate) mod testing;
 
 use std::{net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{
-    Extension, Router,
-    extract::{DefaultBodyLimit, Request},
-};
+use axum::{Extension, Router, extract::Request};
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
@@ -251,12 +248,8 @@ pub fn router(state: AppState) -> Router {
         .merge(operations::docs())
         .method_not_allowed_fallback(async |request: Request| ApiError::MethodNotAllowed(request.method().to_string()))
         .fallback(async || ApiError::NotFound { what: "resource" })
-        .layer(Extension(operations::Published::new(&document)))
-        .layer(DefaultBodyLimit::max(state.limits.body_max_bytes))
-        .layer(axum::middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))
-        .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::authenticate))
-        .layer(axum::middleware::from_fn(cors::let_in));
-    layers::wrap(router, &state).with_state(state)
+        .layer(Extension(operations::Published::new(&document)));
+    layers::wrap(router, &state, guard, replies).with_state(state)
 }
 
 #[cfg(test)]
