@@ -20,8 +20,8 @@ use crate::{
 pub(crate) fn view(recorded: &RecordedEvent) -> TicketEvent {
     let event = &recorded.event;
     TicketEvent {
-        id: recorded.position.to_string(),
-        seq: recorded.position.seq,
+        id: recorded.id.to_string(),
+        seq: recorded.id.seq,
         at: event.at,
         event: event.name().to_owned(),
         version: event.version.0,

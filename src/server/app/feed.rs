@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{broadcast, watch};
 
 use super::ticket_cache::TicketCache;
-use crate::server::ports::{Pipeline, RecordedEvent, StoreResult};
+use crate::server::ports::{Cursor, Pipeline, RecordedEvent, StoreResult};
 
 /// Events that a slow stream may be behind before it has to read the store.
 const BEHIND_MAX: usize = 1_024;
@@ -27,7 +27,7 @@ impl Feed {
         let sender = told.clone();
         let hints = pipeline.watch();
         // Fixed before any stream subscribes: what comes after it is told.
-        let head = *hints.borrow();
+        let head = hints.borrow().clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = tail(pipeline.as_ref(), &cache, &sender, hints, head) => {}
@@ -47,12 +47,12 @@ async fn tail(
     pipeline: &dyn Pipeline,
     cache: &TicketCache,
     told: &broadcast::Sender<Arc<RecordedEvent>>,
-    mut hints: watch::Receiver<u64>,
-    mut seq: u64,
+    mut hints: watch::Receiver<Cursor>,
+    mut position: Cursor,
 ) {
     loop {
         hints.mark_unchanged();
-        if let Err(error) = catch_up(pipeline, cache, told, &mut seq).await {
+        if let Err(error) = catch_up(pipeline, cache, told, &mut position).await {
             tracing::warn!(%error, "the event feed could not be read; trying again");
             tokio::time::sleep(AGAIN_AFTER).await;
         } else if hints.changed().await.is_err() {
@@ -65,13 +65,13 @@ async fn catch_up(
     pipeline: &dyn Pipeline,
     cache: &TicketCache,
     told: &broadcast::Sender<Arc<RecordedEvent>>,
-    seq: &mut u64,
+    position: &mut Cursor,
 ) -> StoreResult<()> {
     loop {
-        let page = pipeline.events_after(*seq, PAGE).await?;
+        let page = pipeline.events_after(position, PAGE).await?;
         let last = page.len() < PAGE;
         for event in page {
-            *seq = event.position.seq;
+            position.advance(event.id);
             cache.changed(event.ticket, event.event.version);
             // Nobody listens: nothing is lost, the store has it.
             let _ = told.send(Arc::new(event));

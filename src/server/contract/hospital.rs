@@ -20,8 +20,8 @@ use crate::{
     },
     server::ports::{
         Cabinet, CommandId, IdentityStore, Ingredient, Medication, Outcome, ParLevel, Pharmacy, Pipeline,
-        ReferenceChanges, ReferenceStore, SessionStore, StoredOutcome, Submission, SubmitError, Submitted, TicketQuery,
-        TicketSort, TicketStore, User, Visibility, Ward,
+        RecordedEvent, ReferenceChanges, ReferenceStore, SessionStore, StoredOutcome, Submission, SubmitError,
+        Submitted, TicketQuery, TicketSort, TicketStore, User, Visibility, Ward,
     },
 };
 
@@ -296,6 +296,23 @@ impl Ports {
         match self.send(submission).await.outcome {
             Outcome::Applied(ticket) => panic!("done: {ticket:?}"),
             Outcome::Refused(refusal) => refusal,
+        }
+    }
+
+    /// The whole feed, read in pages.
+    pub(crate) async fn feed(&self, page: usize) -> Vec<RecordedEvent> {
+        let mut position = self.pipeline.tail().await.unwrap();
+        let mut all = vec![];
+        loop {
+            let events = self.pipeline.events_after(&position, page).await.unwrap();
+            if events.is_empty() {
+                return all;
+            }
+            for event in &events {
+                assert!(position.is_before(event.id), "{} does not follow on {position}", event.id);
+                position.advance(event.id);
+            }
+            all.extend(events);
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) async fn one_create_has_one_ticket_and_one_answer(ports: Ports) {
     let Outcome::Applied(ticket) = first.outcome else { panic!("refused") };
     assert_eq!((ticket.id, ticket.version), (create.ticket, Version(1)));
     assert_eq!(ports.tickets.ticket(ticket.id).await.unwrap(), Some(*ticket));
-    assert_eq!(ports.pipeline.head().await.unwrap().seq, 1);
+    assert_eq!(ports.pipeline.head().await.unwrap().events(), 1);
     assert!(ports.pipeline.outcome(super::command_id("other")).await.unwrap().is_none());
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn one_key_sent_at_once_by_many_has_one_effect(ports: Ports) {
     assert!(answers.iter().all(|answer| answer.outcome == answers[0].outcome));
     let (tickets, total) = ports.all_pages(super::everything()).await;
     assert_eq!((tickets.len(), total), (1, Some(1)));
-    assert_eq!(ports.pipeline.head().await.unwrap().seq, 1);
+    assert_eq!(ports.pipeline.head().await.unwrap().events(), 1);
 }
 
 pub(crate) async fn a_key_used_for_something_else_is_refused(ports: Ports) {

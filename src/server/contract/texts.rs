@@ -39,8 +39,7 @@ pub(crate) async fn erased_texts_are_gone_for_good(ports: Ports) {
         };
         assert_eq!(answer.note, Some(FreeText::Erased));
     }
-    let (history, feed) =
-        (ports.tickets.history(open.id).await.unwrap(), ports.pipeline.events_after(0, 100).await.unwrap());
+    let (history, feed) = (ports.tickets.history(open.id).await.unwrap(), ports.feed(100).await);
     assert_eq!(history.len(), feed.len());
     for mut told in history.into_iter().chain(feed) {
         told.event.for_each_text(&mut |text| assert_eq!(*text, FreeText::Erased));

@@ -16,7 +16,7 @@ use crate::{
     },
     server::{
         auth::PublicUrl,
-        ports::{Medication, ParLevel, TicketQuery, TicketSort, TicketStore, Visibility},
+        ports::{Medication, ParLevel, Pipeline, TicketQuery, TicketSort, TicketStore, Visibility},
         sqlite::OpenMode,
     },
 };
@@ -209,7 +209,9 @@ async fn every_kind_is_in_every_status(demo: &Demo) {
 async fn the_past_is_whole(demo: &Demo) {
     let proof = demo.stores.store.verify().await.unwrap();
     assert_eq!(proof.tickets, demo.tickets().await.len() as u64);
-    let events = crate::server::ports::Pipeline::events_after(demo.stores.store.as_ref(), 0, 10_000).await.unwrap();
+    let store = demo.stores.store.as_ref();
+    let start = store.tail().await.unwrap();
+    let events = store.events_after(&start, 10_000).await.unwrap();
     let names: BTreeSet<_> = events.iter().map(|recorded| recorded.event.name()).collect();
     for name in [
         "created",

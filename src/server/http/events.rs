@@ -60,7 +60,7 @@ struct StreamParameters {
 
 /// What happens, as it happens (server-sent events).
 ///
-/// Each frame's name is the event's, its data a `TicketEvent`, its `id` a position to resume from. Without a position it starts now. A position of
+/// Each frame's name is the event's, its data a `TicketEvent`, its `id` the position after it, to resume from. Without a position it starts now. A position of
 /// another log or one that is too old is answered by a frame `reset` with the new position: read the lists again. A quiet stream is told
 /// its position every 15 seconds. It ends when the token does, or within 5 seconds when what its owner may see changes: then connect again.
 #[utoipa::path(
@@ -80,7 +80,7 @@ async fn stream_events(
     let place = state.stream_place()?;
     let asked = asked_position(&headers, parameters.last_event_id.as_deref())?;
     let start = start(&state, asked).await?;
-    let first = match start {
+    let first = match &start {
         Start::At(position) => Event::default().id(position.to_string()),
         Start::Reset(position) => {
             let position = position.to_string();
@@ -100,7 +100,7 @@ async fn stream_events(
 }
 
 /// Where a stream begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Start {
     At(Cursor),
     Reset(Cursor),
@@ -110,8 +110,7 @@ async fn start(state: &AppState, asked: Option<Cursor>) -> Result<Start, ApiErro
     let head = state.pipeline.head().await?;
     let Some(asked) = asked else { return Ok(Start::At(head)) };
     let tail = state.pipeline.tail().await?;
-    let resumable = asked.epoch == head.epoch && (tail.seq..=head.seq).contains(&asked.seq);
-    Ok(if resumable { Start::At(asked) } else { Start::Reset(head) })
+    Ok(if asked.is_between(&tail, &head) { Start::At(asked) } else { Start::Reset(head) })
 }
 
 fn asked_position(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<Cursor>, ApiError> {

@@ -184,10 +184,10 @@ impl Live {
                 self.still_allowed().await?;
             }
             while let Some(event) = self.ready.pop_front() {
-                self.position.seq = event.position.seq;
+                self.position.advance(event.id);
                 if self.may_tell(&event) {
                     self.remind.reset();
-                    return Some(frame(&event));
+                    return Some(frame(&event, &self.position));
                 }
             }
             if *self.stop.borrow() {
@@ -218,8 +218,8 @@ impl Live {
 
     fn take(&mut self, told: Result<Arc<RecordedEvent>, broadcast::error::RecvError>) -> Option<()> {
         match told {
-            Ok(event) if event.position.seq <= self.position.seq => {}
-            Ok(event) if event.position.seq == self.position.seq + 1 => self.ready.push_back(event),
+            Ok(event) if self.position.includes(event.id) => {}
+            Ok(event) if self.position.is_before(event.id) => self.ready.push_back(event),
             // Something is missing between: the store has it.
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.caught_up = false,
             Err(broadcast::error::RecvError::Closed) => return None,
@@ -228,7 +228,7 @@ impl Live {
     }
 
     async fn read_store(&mut self) -> Option<()> {
-        match self.state.pipeline.events_after(self.position.seq, feed::PAGE).await {
+        match self.state.pipeline.events_after(&self.position, feed::PAGE).await {
             Ok(page) => {
                 self.caught_up = page.is_empty();
                 self.ready.extend(page.into_iter().map(Arc::new));
@@ -257,10 +257,10 @@ impl Live {
     }
 }
 
-fn frame(event: &RecordedEvent) -> Event {
+fn frame(event: &RecordedEvent, position: &Cursor) -> Event {
     let view = event_view::view(event);
     let data = serde_json::to_string(&view).expect("an event has string keys only");
-    Event::default().id(view.id).event(view.event).data(data)
+    Event::default().id(position.to_string()).event(view.event).data(data)
 }
 
 #[cfg(test)]

@@ -223,7 +223,7 @@ async fn history(
     };
     let events = state.desk().history(&by.actor, &id).await?;
     let total = Some(events.len() as u64);
-    let mut rest = events.iter().filter(|event| event.position.seq > after);
+    let mut rest = events.iter().filter(|event| event.id.seq > after);
     let items: Vec<TicketEvent> = rest.by_ref().take(limit).map(event_view::view).collect();
     let next = rest.next().and_then(|_| items.last()).map(|last| last.seq.to_string());
     Ok(Json(List { items, next, total }))

@@ -100,29 +100,105 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// A position in the event feed: the log's epoch and the last sequence number seen. Opaque to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
+/// An event's identity everywhere: `epoch-partition-seq`. A ward's events have one partition, and one order there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
     /// Identity of the log; another epoch is another log.
     pub epoch: Uuid,
-    /// Events up to and including this one were seen.
+    /// The partition; embedded there is one, 0.
+    pub partition: u16,
+    /// Its place in the partition: contiguous from 1, and going on where another epoch begins.
     pub seq: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.epoch.simple(), self.partition, self.seq)
+    }
+}
+
+/// A position in the event feed: how far each partition was seen. Opaque to clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    epoch: Uuid,
+    seqs: Vec<u64>,
+}
+
+impl Cursor {
+    /// The events of each partition, 0 and on, were seen up to and including these sequence numbers.
+    #[must_use]
+    pub fn new(epoch: Uuid, seqs: Vec<u64>) -> Self {
+        Self { epoch, seqs }
+    }
+
+    /// How far each partition was seen.
+    #[must_use]
+    pub fn seqs(&self) -> &[u64] {
+        &self.seqs
+    }
+
+    /// How far a partition was seen.
+    #[must_use]
+    pub fn seq(&self, partition: u16) -> u64 {
+        self.seqs.get(usize::from(partition)).copied().unwrap_or(0)
+    }
+
+    /// How many events that is.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.seqs.iter().sum()
+    }
+
+    /// True where the event was seen.
+    #[must_use]
+    pub fn includes(&self, event: EventId) -> bool {
+        event.seq <= self.seq(event.partition)
+    }
+
+    /// True where no other event of its partition comes before this one.
+    #[must_use]
+    pub fn is_before(&self, event: EventId) -> bool {
+        usize::from(event.partition) < self.seqs.len() && event.seq == self.seq(event.partition) + 1
+    }
+
+    /// Goes past an event and all before it.
+    pub fn advance(&mut self, event: EventId) {
+        if let Some(seq) = self.seqs.get_mut(usize::from(event.partition)) {
+            *seq = event.seq;
+        }
+    }
+
+    /// True where the feed can be resumed here without a gap, given where it begins and ends now.
+    #[must_use]
+    pub fn is_between(&self, tail: &Self, head: &Self) -> bool {
+        let within = |((seq, first), last): ((&u64, &u64), &u64)| (*first..=*last).contains(seq);
+        self.epoch == head.epoch
+            && self.seqs.len() == head.seqs.len()
+            && self.seqs.iter().zip(&tail.seqs).zip(&head.seqs).all(within)
+    }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-0-{}", self.epoch.simple(), self.seq)
+        write!(f, "{}-", self.epoch.simple())?;
+        if let [seq] = self.seqs[..] {
+            return write!(f, "0-{seq}");
+        }
+        let seqs: Vec<String> = self.seqs.iter().map(u64::to_string).collect();
+        f.write_str(&seqs.join("."))
     }
 }
 
 impl std::str::FromStr for Cursor {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        let mut parts = text.split('-');
-        let (Some(epoch), Some("0"), Some(seq), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err(());
+        let (epoch, seqs) = text.split_once('-').ok_or(())?;
+        let epoch = Uuid::try_parse(epoch).map_err(drop)?;
+        let seqs: Result<Vec<u64>, _> = match seqs.split_once('-') {
+            Some((_partition, seq)) => [seq].iter().map(|seq| seq.parse()).collect(),
+            None => seqs.split('.').map(str::parse).collect(),
         };
-        Ok(Self { epoch: Uuid::try_parse(epoch).map_err(drop)?, seq: seq.parse().map_err(drop)? })
+        Ok(Self { epoch, seqs: seqs.map_err(drop)? })
     }
 }
 
@@ -139,8 +215,8 @@ pub fn ahead_of_clock(newest: Timestamp, now: Timestamp) -> Option<SignedDuratio
 /// An event as committed.
 #[derive(Debug, Clone)]
 pub struct RecordedEvent {
-    /// Its place in the feed; `epoch-partition-seq` is its identity everywhere.
-    pub position: Cursor,
+    /// Its identity, which is its place in the feed.
+    pub id: EventId,
     /// The ticket.
     pub ticket: TicketId,
     /// Its number.
@@ -170,7 +246,7 @@ pub trait Pipeline: Send + Sync {
     /// The outcome of a command, if it has one.
     async fn outcome(&self, id: CommandId) -> StoreResult<Option<StoredOutcome>>;
 
-    /// The position of the newest committed event.
+    /// The position after all committed events.
     async fn head(&self) -> StoreResult<Cursor>;
 
     /// When the newest committed event happened; `None` where nothing did yet. No later event is before it.
@@ -182,9 +258,49 @@ pub trait Pipeline: Send + Sync {
     /// The oldest position from which the feed can still be resumed without a gap.
     async fn tail(&self) -> StoreResult<Cursor>;
 
-    /// Up to `limit` committed events after a sequence number, in order.
-    async fn events_after(&self, seq: u64, limit: usize) -> StoreResult<Vec<RecordedEvent>>;
+    /// Up to `limit` committed events after a position. Those of a partition are in order and without a gap; between partitions there is no order.
+    async fn events_after(&self, position: &Cursor, limit: usize) -> StoreResult<Vec<RecordedEvent>>;
 
-    /// Changes when events were committed; the value is the newest sequence number. A hint: the feed itself is the truth.
-    fn watch(&self) -> watch::Receiver<u64>;
+    /// Changes when events were committed; the value is the position after them. A hint: the feed itself is the truth.
+    fn watch(&self) -> watch::Receiver<Cursor>;
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn positions_read_as_they_were_written() {
+        let epoch = Uuid::from_u128(7);
+        let id = EventId { epoch, partition: 0, seq: 42 };
+        let one = Cursor::new(epoch, vec![42]);
+        assert_eq!(one.to_string(), id.to_string(), "with one partition an event's identity is the position after it");
+        for cursor in [one, Cursor::new(epoch, vec![3, 0, u64::MAX])] {
+            assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        }
+        for bad in
+            ["", "x", "7", &epoch.to_string(), &format!("{}-", epoch.simple()), &format!("{}-1.x", epoch.simple())]
+        {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_position_goes_from_event_to_event_of_each_partition() {
+        let epoch = Uuid::from_u128(7);
+        let id = |partition, seq| EventId { epoch, partition, seq };
+        let mut cursor = Cursor::new(epoch, vec![1, 5]);
+        assert!(cursor.includes(id(1, 5)) && !cursor.includes(id(0, 2)));
+        assert!(!cursor.is_before(id(0, 3)) && !cursor.is_before(id(2, 1)), "something is missing between");
+        assert!(cursor.is_before(id(0, 2)));
+        cursor.advance(id(0, 2));
+        assert_eq!(cursor, Cursor::new(epoch, vec![2, 5]));
+        let (tail, head) = (Cursor::new(epoch, vec![2, 0]), Cursor::new(epoch, vec![2, 9]));
+        assert!(cursor.is_between(&tail, &head));
+        for other in [vec![3, 5], vec![1, 5], vec![2], vec![2, 5, 0]] {
+            assert!(!Cursor::new(epoch, other.clone()).is_between(&tail, &head), "{other:?}");
+        }
+        assert!(!Cursor::new(Uuid::from_u128(8), vec![2, 5]).is_between(&tail, &head));
+    }
 }

@@ -87,7 +87,7 @@ async fn a_backup_of_a_running_server_restores_what_it_held() {
     assert_eq!(fs::read_to_string(target.join("keys/master.key")).unwrap(), "secret");
     // The log goes on where it was: the retried command is new to it, and numbers follow.
     ports.done(creation("after the backup", supply("CM", "SORO-09"))).await;
-    assert_eq!((store.verify().await.unwrap().events, store.head().await.unwrap().seq), (3, 3));
+    assert_eq!((store.verify().await.unwrap().events, store.head().await.unwrap().events()), (3, 3));
     let audit = store.audit_entries(AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap();
     assert_eq!(audit.items[0].action, "restored");
 }

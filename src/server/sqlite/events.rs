@@ -16,8 +16,11 @@ use crate::{
         refusal::PastChange,
         ticket::{Ticket, TicketId, Version},
     },
-    server::ports::{Cursor, RecordedEvent, StoreError, StoreResult},
+    server::ports::{EventId, RecordedEvent, StoreError, StoreResult},
 };
+
+/// One file has one writer, and so one partition.
+pub(super) const PARTITION: u16 = 0;
 
 /// Where the log ends.
 pub(super) struct Head {
@@ -138,7 +141,7 @@ fn recorded(epoch: Uuid, row: &Row<'_>) -> StoreResult<RecordedEvent> {
     let mut event: Event = serde_json::from_str(&row.get::<_, String>(6)?)?;
     sealing::open(TextKey::of(ticket, row.get(7)?)?.as_ref(), &mut event)?;
     Ok(RecordedEvent {
-        position: Cursor { epoch, seq: row.get::<_, i64>(0)?.cast_unsigned() },
+        id: EventId { epoch, partition: PARTITION, seq: row.get::<_, i64>(0)?.cast_unsigned() },
         ticket,
         number: row.get(2)?,
         kind: row.get::<_, String>(8)?.parse().map_err(|_| unreadable("kind"))?,

@@ -16,7 +16,8 @@ use super::{
     convert::{from_millis, to_millis, to_uuid},
     erasing,
     error::unreadable,
-    events, facts, rows,
+    events::{self, PARTITION},
+    facts, rows,
     sealing::{self, TextKey},
     writer,
 };
@@ -55,7 +56,7 @@ impl Pipeline for SqliteStore {
 
     async fn head(&self) -> StoreResult<Cursor> {
         let epoch = self.epoch;
-        self.readers.read(move |conn| Ok(Cursor { epoch, seq: events::head(conn)?.seq })).await
+        self.readers.read(move |conn| Ok(Cursor::new(epoch, vec![events::head(conn)?.seq]))).await
     }
 
     async fn newest_at(&self) -> StoreResult<Option<Timestamp>> {
@@ -67,15 +68,15 @@ impl Pipeline for SqliteStore {
     }
 
     async fn tail(&self) -> StoreResult<Cursor> {
-        Ok(Cursor { epoch: self.epoch, seq: 0 })
+        Ok(Cursor::new(self.epoch, vec![0]))
     }
 
-    async fn events_after(&self, seq: u64, limit: usize) -> StoreResult<Vec<RecordedEvent>> {
-        let epoch = self.epoch;
+    async fn events_after(&self, position: &Cursor, limit: usize) -> StoreResult<Vec<RecordedEvent>> {
+        let (epoch, seq) = (self.epoch, position.seq(PARTITION));
         self.readers.read(move |conn| events::after(conn, epoch, seq, limit)).await
     }
 
-    fn watch(&self) -> watch::Receiver<u64> {
+    fn watch(&self) -> watch::Receiver<Cursor> {
         self.writer.watch()
     }
 }

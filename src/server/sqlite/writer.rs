@@ -12,7 +12,8 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::server::ports::{StoreError, StoreResult};
+use super::{events, schema};
+use crate::server::ports::{Cursor, StoreError, StoreResult};
 
 /// Jobs that may wait; beyond it a submission is told to come back.
 const QUEUE: usize = 4096;
@@ -69,7 +70,7 @@ pub(super) struct Refused;
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
-    newest: watch::Receiver<u64>,
+    newest: watch::Receiver<Cursor>,
     failing: Arc<AtomicBool>,
 }
 
@@ -77,7 +78,7 @@ impl Writer {
     /// Starts the thread, which owns the connection from now on.
     pub(super) fn start(conn: Connection) -> StoreResult<Self> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let (sender, newest) = watch::channel(newest_seq(&conn)?);
+        let (sender, newest) = watch::channel(head(&conn)?);
         let failing = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&failing);
         let thread = std::thread::Builder::new()
@@ -125,7 +126,7 @@ impl Writer {
     }
 
     /// Changes when events were committed.
-    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+    pub(super) fn watch(&self) -> watch::Receiver<Cursor> {
         self.newest.clone()
     }
 
@@ -147,7 +148,7 @@ impl Drop for Writer {
 fn write_batches(
     conn: &Connection,
     mut waiting: mpsc::Receiver<Box<dyn Job>>,
-    newest: &watch::Sender<u64>,
+    newest: &watch::Sender<Cursor>,
     failing: &AtomicBool,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
@@ -192,16 +193,18 @@ fn run_in_savepoint(conn: &Connection, job: &mut dyn Job) -> StoreResult<()> {
     Ok(conn.execute_batch("RELEASE job")?)
 }
 
-fn newest_seq(conn: &Connection) -> StoreResult<u64> {
-    let newest: i64 =
-        conn.prepare_cached("SELECT coalesce(max(seq), 0) FROM events")?.query_row([], |row| row.get(0))?;
-    Ok(newest.cast_unsigned())
+fn head(conn: &Connection) -> StoreResult<Cursor> {
+    Ok(Cursor::new(schema::epoch(conn)?, vec![events::head(conn)?.seq]))
 }
 
-fn announce(conn: &Connection, newest: &watch::Sender<u64>) {
-    match newest_seq(conn) {
-        Ok(seq) => {
-            newest.send_if_modified(|known| std::mem::replace(known, seq) != seq);
+fn announce(conn: &Connection, newest: &watch::Sender<Cursor>) {
+    match head(conn) {
+        Ok(position) => {
+            newest.send_if_modified(|known| {
+                let new = *known != position;
+                *known = position;
+                new
+            });
         }
         Err(error) => tracing::error!(error = %error, "the newest event could not be read"),
     }

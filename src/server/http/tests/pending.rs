@@ -55,10 +55,10 @@ impl Pipeline for Later {
     async fn tail(&self) -> StoreResult<Cursor> {
         self.store.tail().await
     }
-    async fn events_after(&self, seq: u64, limit: usize) -> StoreResult<Vec<RecordedEvent>> {
-        self.store.events_after(seq, limit).await
+    async fn events_after(&self, position: &Cursor, limit: usize) -> StoreResult<Vec<RecordedEvent>> {
+        self.store.events_after(position, limit).await
     }
-    fn watch(&self) -> watch::Receiver<u64> {
+    fn watch(&self) -> watch::Receiver<Cursor> {
         self.store.watch()
     }
 }
