@@ -12,4 +12,5 @@ mod hex;
 pub mod http;
 pub mod ports;
 pub mod sqlite;
+pub mod stack;
 pub mod up;
