@@ -15,4 +15,5 @@ mod permissions;
 mod reference;
 mod sign_in;
 mod story;
+mod tls;
 mod tokens;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 
 use crate::{
-    cli::Globals, failure::Failure, login::LoginFile, output::Output, token::TokenFrom, values::When, zone::Zone,
+    cli::Globals, failure::Failure, login, login::LoginFile, output::Output, token::TokenFrom, values::When, zone::Zone,
 };
 
 /// What commands share.
@@ -47,7 +47,7 @@ impl Context {
 
     /// The client; everything that it calls needs a token.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let client = self.client_with(self.token.source(self.url())?)?;
+        let client = self.client_with(self.token.source(self.url(), self.roots()?)?)?;
         Ok(match &self.config.client.on_behalf_of {
             Some(user) => client.on_behalf_of(user),
             None => client,
@@ -56,7 +56,18 @@ impl Context {
 
     /// A client of the server with this token, acting for nobody else.
     pub(crate) fn client_with(&self, token: TokenSource) -> Result<Client, Failure> {
-        Ok(Client::new(self.url(), token, Settings::default())?)
+        Ok(Client::new(self.url(), token, Settings { roots: self.roots()?, ..Settings::default() })?)
+    }
+
+    /// The configured authority's certificate, where there is one.
+    fn roots(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let file = self.config.client.ca_file.as_deref();
+        file.map(|file| std::fs::read(file).map_err(|error| Failure::file(file, &error))).transpose()
+    }
+
+    /// The token of a login, renewed when it is needed.
+    pub(crate) fn renewing(&self, file: LoginFile) -> Result<TokenSource, Failure> {
+        Ok(login::renewing(self.url(), self.roots()?, file)?)
     }
 
     /// Where the access token comes from.

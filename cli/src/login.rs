@@ -177,8 +177,9 @@ impl LoginFile {
 pub(crate) struct LoginLock(#[expect(dead_code, reason = "closing it gives the lock back")] File);
 
 /// The access token of a login, renewed by itself before it expires and where the server refuses it.
-pub(crate) fn renewing(url: &str, file: LoginFile) -> Result<TokenSource, ClientError> {
-    let renewal = Arc::new(Renewal { client: Client::new(url, TokenSource::None, Settings::of_refresh())?, file });
+pub(crate) fn renewing(url: &str, roots: Option<Vec<u8>>, file: LoginFile) -> Result<TokenSource, ClientError> {
+    let settings = Settings { roots, ..Settings::of_refresh() };
+    let renewal = Arc::new(Renewal { client: Client::new(url, TokenSource::None, settings)?, file });
     Ok(TokenSource::callback(move |refused| {
         let renewal = Arc::clone(&renewal);
         async move { renewal.token(refused).await }

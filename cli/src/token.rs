@@ -34,14 +34,14 @@ impl TokenFrom {
     }
 
     /// The token, read or renewed when it is needed.
-    pub(crate) fn source(&self, url: &str) -> Result<TokenSource, Failure> {
+    pub(crate) fn source(&self, url: &str, roots: Option<Vec<u8>>) -> Result<TokenSource, Failure> {
         Ok(match self {
             Self::Environment => TokenSource::fixed(&token_variable().unwrap_or_default()),
             Self::File(path) => {
                 let path = path.clone();
                 TokenSource::callback(move |_| read_token(path.clone()))
             }
-            Self::Login(file) => login::renewing(url, file.clone())?,
+            Self::Login(file) => login::renewing(url, roots, file.clone())?,
             Self::Nowhere => return Err(Failure::NoToken),
         })
     }

@@ -75,6 +75,12 @@ impl ClientError {
 
     pub(super) fn transport(base: &reqwest::Url, error: &reqwest::Error) -> Self {
         let (cause, base) = (cause(error), base.as_str().trim_end_matches('/'));
+        // What rustls says of every certificate that it does not take.
+        if cause.contains("invalid peer certificate") {
+            return Self::Setup(format!(
+                "{base} shows a certificate that is not trusted ({cause}); have client.ca_file (MEDREQ_CA_FILE) name the certificate of its authority, or use the name that the certificate is for"
+            ));
+        }
         if error.is_connect() {
             let message =
                 format!("no medreq server answers at {base} ({cause}); start it with `medreq up`, or set --url");

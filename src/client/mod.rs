@@ -19,6 +19,7 @@ mod token;
 
 use std::{sync::Arc, time::Duration};
 
+use reqwest::Certificate;
 pub use reqwest::{Body, Url};
 
 pub use self::{
@@ -44,6 +45,8 @@ pub struct Settings {
     pub retry_within: Duration,
     /// How long an accepted command is followed until its outcome is known.
     pub follow_within: Duration,
+    /// The only roots that the server's certificate may come from, in PEM form; without them the system's count.
+    pub roots: Option<Vec<u8>>,
     /// Sent as `User-Agent`.
     pub user_agent: String,
 }
@@ -55,6 +58,7 @@ impl Default for Settings {
             attempts: 5,
             retry_within: Duration::from_secs(20),
             follow_within: Duration::from_secs(60),
+            roots: None,
             user_agent: concat!("medreq/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -96,6 +100,10 @@ impl Client {
         if base.scheme() == "http" {
             // Without TLS the system's roots are neither needed nor, on a bare machine, there.
             builder = builder.tls_certs_only(std::iter::empty());
+        } else if let Some(roots) = &settings.roots {
+            let roots =
+                Certificate::from_pem_bundle(roots).map_err(|error| ClientError::Setup(error::cause(&error)))?;
+            builder = builder.tls_certs_only(roots);
         }
         if is_loopback(&base) {
             builder = builder.no_proxy();

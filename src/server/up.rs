@@ -19,7 +19,7 @@ use super::{
     config::Limits,
     demo::{self, DemoError, DemoManifest},
     files,
-    http::{self, AppState, Services},
+    http::{self, AppState, Services, Tls, TlsError, TlsFiles},
     ports::{IdentityStore, StoreError},
     sqlite::{OpenError, OpenMode, SqliteStore},
 };
@@ -37,6 +37,8 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Serves https with these, and nothing else.
+    pub tls: Option<TlsFiles>,
     /// The origin by which users reach it; fixed as the issuer at the first start.
     pub public_url: Option<PublicUrl>,
     /// The hospital's zone at the first start, by its IANA name; without it this machine's. From then on the site's own, as stored, counts.
@@ -87,6 +89,9 @@ pub enum UpError {
         /// What the system said.
         source: io::Error,
     },
+    /// Certificate or key cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The data directory cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -130,6 +135,7 @@ impl UpError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Listen { .. } => "listen_failed",
+            Self::Tls(_) => "tls_failed",
             Self::Open(error) => error.code(),
             Self::NotADemo(_) => "not_a_demo",
             Self::DemoBeingFilled(_) => "demo_being_filled",
@@ -164,7 +170,8 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         .await
         .map_err(|source| UpError::Listen { address: options.listen, source })?;
     let address = listener.local_addr().map_err(|source| UpError::Listen { address: options.listen, source })?;
-    let url = format!("http://{address}");
+    let tls = options.tls.clone().map(Tls::open).transpose()?;
+    let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     let issuer = options.public_url.clone().map_or_else(|| url.parse(), Ok)?;
 
     if let Profile::Demo { .. } = options.profile {
@@ -201,11 +208,15 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });
-    http::serve(listener, state, stop.clone()).await;
+    let following = tls.as_ref().map(|tls| tls.follow(stop.clone()));
+    http::serve(listener, tls, state, stop.clone()).await;
 
     // The store closes when its last user ends; both end by `stop`, which is why they are waited for.
     let _ = stop.wait_for(|stopped| *stopped).await;
     let _ = background.await;
+    if let Some(following) = following {
+        let _ = following.await;
+    }
     if let Some(players) = players {
         let _ = players.await;
     }

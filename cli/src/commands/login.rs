@@ -56,7 +56,7 @@ impl Login {
         let answer = approved(&client, &asked).await?;
         keep(&client, &file, answer).await?;
 
-        let signed_in = context.client_with(login::renewing(context.url(), file)?)?;
+        let signed_in = context.client_with(context.renewing(file)?)?;
         let who = signed_in.whoami().await?;
         context.output.show(&who, |who| {
             crate::output::clean(&format!("signed in as {} ({}) at {}", who.name, who.username, context.url()))

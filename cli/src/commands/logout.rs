@@ -6,7 +6,7 @@ use medreq::client::{ClientError, TokenSource};
 use crate::{
     context::Context,
     failure::Failure,
-    login::{self, CLIENT_ID, LoginFile},
+    login::{CLIENT_ID, LoginFile},
     token::TokenFrom,
 };
 
@@ -71,7 +71,7 @@ async fn end_all(context: &Context, file: &LoginFile) -> Result<Ended, Failure> 
     if matches!(file.read(), Ok(None)) {
         return Ok(None);
     }
-    let client = context.client_with(login::renewing(context.url(), file.clone())?)?;
+    let client = context.client_with(context.renewing(file.clone())?)?;
     let ended = client.end_my_sessions(None).await;
     file.remove(&file.lock().await?)?;
     match ended {

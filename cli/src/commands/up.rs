@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -13,6 +14,7 @@ use clap::{
 use medreq::server::{
     auth::PublicUrl,
     config::{LogFormat, ZoneName},
+    http::TlsFiles,
     sqlite::owner,
     up::{Options, Profile, Ready, up},
 };
@@ -40,6 +42,12 @@ pub(crate) struct Up {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Certificate in PEM form, with those that lead to its root: serves https, and nothing else
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// Its private key in PEM form, not readable by everybody
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
@@ -72,6 +80,7 @@ impl Up {
         let options = Options {
             data_dir,
             listen: self.listen.unwrap_or(server.listen),
+            tls: tls_files(self.tls_certificate.or(server.tls_certificate), self.tls_key.or(server.tls_key))?,
             public_url: self.public_url.or(server.public_url),
             time_zone: self.time_zone.or(server.time_zone).map(String::from),
             trusted_proxies: proxies,
@@ -84,6 +93,14 @@ impl Up {
         up(options, stop, print_ready)
             .await
             .map_err(|error| Failure::Local { code: error.code(), detail: error.to_string() })
+    }
+}
+
+fn tls_files(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, Failure> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (None, None) => Ok(None),
+        _ => Err(Failure::usage("server.tls_certificate and server.tls_key go together: set both, or neither")),
     }
 }
 

@@ -18,7 +18,8 @@ pub const SITE_FILE: &str = "/etc/medreq/medreq.toml";
 const PREFIX: &str = "MEDREQ_";
 
 /// Variables that are older or handier than the nested ones, which win over them.
-const SHORT: [(&str, &str); 7] = [
+const SHORT: [(&str, &str); 8] = [
+    ("MEDREQ_CA_FILE", "client.ca_file"),
     ("MEDREQ_URL", "client.url"),
     ("MEDREQ_TOKEN_FILE", "client.token_file"),
     ("MEDREQ_ON_BEHALF_OF", "client.on_behalf_of"),
@@ -29,7 +30,8 @@ const SHORT: [(&str, &str); 7] = [
 ];
 
 /// Settings that are paths: in a file they are relative to it.
-const PATHS: [&str; 2] = ["client.token_file", "server.data_dir"];
+const PATHS: [&str; 5] =
+    ["client.ca_file", "client.token_file", "server.data_dir", "server.tls_certificate", "server.tls_key"];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -44,6 +44,9 @@ pub struct Config {
 pub struct ClientConfig {
     /// The server.
     pub url: String,
+    /// The only root that a server's certificate may come from, in PEM form; without it the system's roots count.
+    #[serde(deserialize_with = "unless_empty")]
+    pub ca_file: Option<PathBuf>,
     /// Where an access token is.
     #[serde(deserialize_with = "unless_empty")]
     pub token_file: Option<PathBuf>,
@@ -64,6 +67,12 @@ pub struct ServerConfig {
     pub data_dir: Option<PathBuf>,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// The certificate in PEM form, with those that lead to its root.
+    #[serde(deserialize_with = "unless_empty")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key in PEM form.
+    #[serde(deserialize_with = "unless_empty")]
+    pub tls_key: Option<PathBuf>,
     /// The origin that users type.
     #[serde(deserialize_with = "unless_empty")]
     pub public_url: Option<PublicUrl>,

@@ -44,6 +44,7 @@ mod site;
 mod stall;
 mod strict;
 mod tickets;
+mod tls;
 mod users;
 
 #[cfg(test)]
@@ -62,8 +63,11 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 
-pub use self::serve::serve;
 use self::{error::ApiError, live::StreamTickets, metrics::Metrics, pages::Pages, readiness::Readiness};
+pub use self::{
+    serve::serve,
+    tls::{Tls, TlsError, TlsFiles},
+};
 use super::{
     app::{
         catalog::Catalog,

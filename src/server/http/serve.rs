@@ -1,32 +1,23 @@
 //! The connection loop: accepts, bounds, and ends in good order. It must never wait for a slow or endless client without a deadline.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
+use axum::{Extension, Router, middleware::AddExtension};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
 };
 use tower::Layer as _;
 
-use super::{
-    AppState,
-    extract::Peer,
-    peers::{Place, Places},
-    router,
-    stall::WriteDeadline,
-};
+use super::{AppState, extract::Peer, peers::Places, router, stall::WriteDeadline, tls::Tls};
 
 /// Bounds request line and headers together, far above what `layers.rs` lets pass: what exceeds this is refused by the HTTP library, and
 /// that says no more than a status.
@@ -38,8 +29,11 @@ const HEADERS_READ_MAX: usize = 1_000;
 /// How long requests under way may take once the server stops. Streams end at once by themselves.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Answers requests until `stop` turns true, then lets those under way end, for ten seconds at most.
-pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Receiver<bool>) {
+/// The routes, told who asks.
+type Service = TowerToHyperService<AddExtension<Router, Peer>>;
+
+/// Answers requests until `stop` turns true, then lets those under way end, for ten seconds at most. With `tls` it answers nothing else.
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, state: AppState, mut stop: watch::Receiver<bool>) {
     let (trusted, limits) = (state.trusted_proxies.clone(), state.limits);
     let router = router(state);
     let held = Places::default();
@@ -62,14 +56,28 @@ pub async fn serve(listener: TcpListener, state: AppState, mut stop: watch::Rece
                 // Dropped where it has too many, or one machine could take all places: that closes it.
                 if let Some(own) = held.take(peer.into(), most) {
                     let stream = WriteDeadline::new(stream, limits.unread_timeout);
-                    answer(&server, &open, &router, stream, peer, (place, own));
+                    let service = TowerToHyperService::new(Extension(Peer(peer)).layer(router.clone()));
+                    let (server, open) = (server.clone(), open.watcher());
+                    let tls = tls.as_ref().map(Tls::acceptor);
+                    tokio::spawn(async move {
+                        match tls {
+                            None => answer(&server, open, stream, service).await,
+                            // A client that does not finish its handshake holds its place no longer than one that does not finish its headers.
+                            Some(tls) => match timeout(limits.headers_timeout, tls.accept(stream)).await {
+                                Ok(Ok(stream)) => answer(&server, open, stream, service).await,
+                                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                                Err(_) => tracing::debug!("a TLS handshake took too long"),
+                            },
+                        }
+                        drop((place, own));
+                    });
                 }
             }
             Err(error) => wait_out(&error).await,
         }
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_WITHIN, open.shutdown()).await.is_err() {
+    if timeout(DRAIN_WITHIN, open.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way at the deadline");
     }
 }
@@ -85,23 +93,14 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
-fn answer(
-    server: &http1::Builder,
-    open: &GracefulShutdown,
-    router: &Router,
-    stream: WriteDeadline<TcpStream>,
-    peer: IpAddr,
-    places: (OwnedSemaphorePermit, Place),
-) {
-    let service = Extension(Peer(peer)).layer(router.clone());
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let connection = open.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
-        drop(places);
-    });
+async fn answer<S>(server: &http1::Builder, open: Watcher, stream: S, service: Service)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let connection = open.watch(server.serve_connection(TokioIo::new(stream), service));
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection ended early");
+    }
 }
 
 /// Out of file descriptors or memory: trying again at once would only burn a core.
