@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -13,7 +12,7 @@ use super::{
     forms::{Form, TokenRequest},
     grants::{Issued, TokenError},
     lives,
-    secrets::{self, Secret},
+    secrets::{self, Secret, random_code},
     sessions::device_name,
     throttle::Source,
 };
@@ -88,16 +87,7 @@ fn typed(user_code: &str) -> Option<String> {
 }
 
 fn drawn() -> String {
-    let mut code = String::with_capacity(USER_CODE_LETTERS);
-    while code.len() < USER_CODE_LETTERS {
-        let mut byte = [0_u8];
-        rand::fill(&mut byte).expect("the operating system's random source works");
-        // 240 is a multiple of 20: above it some letters would come more often.
-        if byte[0] < 240 {
-            code.push(LETTERS[usize::from(byte[0]) % LETTERS.len()].into());
-        }
-    }
-    code
+    random_code(LETTERS, USER_CODE_LETTERS)
 }
 
 /// Codes are throttled apart from passwords. No username holds a colon.
@@ -164,7 +154,7 @@ impl Auth {
     ) -> Result<DeviceGrant, DeviceError> {
         let (username, now) = (session.sign_in.username.as_str(), super::now());
         let key = guesses_of(username);
-        self.begin_attempt_as(&key, username, source, now).await.map_err(DeviceError::TooSoon)?;
+        self.begin_attempt(&key, username, source, now).await.map_err(DeviceError::TooSoon)?;
         let grant = match typed(user_code) {
             Some(code) => self.sessions.device_by_user_code(&code, now).await?,
             None => None,

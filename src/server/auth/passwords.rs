@@ -9,13 +9,13 @@ use std::{
 };
 
 use argon2::{Algorithm, Argon2, Block, Params, Version, password_hash::phc::PasswordHash};
-use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 
-use super::throttle::Source;
+use super::{secrets::random, throttle::Source};
 use crate::domain::code::Username;
 
 /// Longest password, in bytes.
@@ -174,12 +174,6 @@ impl Passwords {
         });
         task.await.expect("hashing does not panic")
     }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).expect("the operating system's random source works");
-    bytes
 }
 
 /// A hash as it is stored.

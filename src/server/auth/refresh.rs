@@ -6,7 +6,6 @@
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, Salt},
-    rand,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -17,7 +16,7 @@ use super::{
     grants::{Issued, TokenError},
     lives::{self, Lives},
     scopes::{parse_claim, within},
-    secrets::{self, Secret},
+    secrets::{self, Secret, random},
     throttle::Source,
 };
 use crate::server::ports::{Client, NewRefresh, Rotation, RotationTimes, StoreError};
@@ -84,8 +83,7 @@ fn key(token: &str) -> LessSafeKey {
 
 /// The nonce, then the successor, encrypted.
 fn seal(token: &str, successor: &str) -> Vec<u8> {
-    let mut nonce = [0_u8; NONCE_LEN];
-    rand::fill(&mut nonce).expect("the operating system's random source works");
+    let nonce = random::<NONCE_LEN>();
     let mut text = successor.as_bytes().to_vec();
     key(token)
         .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut text)

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aws_lc_rs::rand;
 use jiff::Timestamp;
 use serde_json::json;
 use totp_rs::{Algorithm, Builder, Totp};
@@ -13,7 +12,7 @@ use super::{
     accounts::{AccountError, Editor},
     audit,
     redirect::percent_encoded,
-    secrets,
+    secrets::{self, random, random_code},
     throttle::Source,
     users::may_touch,
 };
@@ -248,7 +247,7 @@ impl Auth {
     }
 
     async fn begin_code(&self, user: &User, source: Source, now: Timestamp) -> Result<(), FactorError> {
-        let begun = self.begin_attempt_as(&key(user), user.username.as_str(), source, now).await;
+        let begun = self.begin_attempt(&key(user), user.username.as_str(), source, now).await;
         begun.map_err(FactorError::TooSoon)
     }
 
@@ -294,32 +293,15 @@ fn enrolment(user: &User, issuer: &str, secret: &[u8]) -> Enrolment {
     Enrolment { secret, uri }
 }
 
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).expect("the operating system's random source works");
-    bytes
-}
-
 fn recovery_codes() -> Vec<String> {
     (0..RECOVERY_CODES).map(|_| recovery_code()).collect()
 }
 
 /// Digits in groups of four.
 fn recovery_code() -> String {
-    let mut code = String::new();
-    let mut digits = 0;
-    while digits < RECOVERY_DIGITS {
-        let [byte] = random::<1>();
-        // 250 is a multiple of 10: above it some digits would come more often.
-        if byte < 250 {
-            if digits > 0 && digits % 4 == 0 {
-                code.push('-');
-            }
-            code.push(char::from(b'0' + byte % 10));
-            digits += 1;
-        }
-    }
-    code
+    let digits = random_code(b"0123456789", RECOVERY_DIGITS);
+    let groups: Vec<&str> = (0..RECOVERY_DIGITS / 4).map(|n| &digits[4 * n..4 * n + 4]).collect();
+    groups.join("-")
 }
 
 fn hashes(codes: &[String]) -> BTreeSet<[u8; 32]> {

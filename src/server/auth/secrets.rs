@@ -1,4 +1,4 @@
-//! Random 256-bit secrets (client secrets, one-time links) and their hashes. Passwords, which people choose, are never handled here.
+//! What is drawn at random: bytes, codes that people type, secrets and the hashes of those. Passwords, which people choose, are never handled here.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
@@ -11,9 +11,7 @@ impl Secret {
     /// Draws 256 random bits.
     #[must_use]
     pub fn random() -> Self {
-        let mut bytes = [0_u8; 32];
-        rand::fill(&mut bytes).expect("the operating system's random source works");
-        Self(B64.encode(bytes))
+        Self(B64.encode(random::<32>()))
     }
 
     /// The secret itself, for its owner's eyes.
@@ -40,6 +38,21 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
     }
+}
+
+/// Random bytes.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).expect("the operating system's random source works");
+    bytes
+}
+
+/// A code of so many of these letters, each as likely as any other.
+pub(super) fn random_code(letters: &[u8], length: usize) -> String {
+    // Beyond the last whole multiple of their number the first letters would come more often.
+    let fair = 256 - 256 % letters.len();
+    let drawn = std::iter::repeat_with(|| usize::from(random::<1>()[0])).filter(|byte| *byte < fair);
+    drawn.take(length).map(|byte| char::from(letters[byte % letters.len()])).collect()
 }
 
 /// SHA-256: enough for a secret that nobody could guess.
@@ -70,5 +83,12 @@ mod tests {
         assert!(!matches(one.reveal(), None));
         assert!(!matches("", Some("sha256:")));
         assert!(!format!("{one:?}").contains(one.reveal()));
+    }
+
+    #[test]
+    fn a_code_has_every_letter_and_no_other() {
+        let code = random_code(b"abc", 1_000);
+        let seen: std::collections::BTreeSet<char> = code.chars().collect();
+        assert_eq!((code.len(), seen), (1_000, ['a', 'b', 'c'].into()));
     }
 }

@@ -47,7 +47,7 @@ impl Auth {
         let now = Timestamp::now();
         let username = username.parse::<Username>().ok();
         let account = username.as_ref().map_or(NO_USERNAME, Username::as_str);
-        self.begin_attempt(account, source, now).await.map_err(SignInError::TooSoon)?;
+        self.begin_attempt(account, account, source, now).await.map_err(SignInError::TooSoon)?;
         let Ok(password) = Password::typed(password) else {
             return self.refuse(account, source, now).await;
         };
@@ -71,20 +71,12 @@ impl Auth {
         Err(SignInError::Refused)
     }
 
-    /// Counts an attempt at a secret as failed before it is looked at. One that comes too soon is written down, too, but has a budget of its own: a
-    /// flood of them must not leave out the failures of others.
+    /// Counts an attempt at a secret as failed before it is looked at; `key` is what such failures are counted under. One that comes too soon is
+    /// written down, too, but has a budget of its own: a flood of them must not leave out the failures of others.
     ///
     /// # Errors
     /// How long to wait.
-    pub(super) async fn begin_attempt(&self, account: &str, source: Source, now: Timestamp) -> Result<(), Duration> {
-        self.begin_attempt_as(account, account, source, now).await
-    }
-
-    /// As [`begin_attempt`](Self::begin_attempt), for a secret whose failures are counted under a key of their own.
-    ///
-    /// # Errors
-    /// How long to wait.
-    pub(super) async fn begin_attempt_as(
+    pub(super) async fn begin_attempt(
         &self,
         key: &str,
         account: &str,
