@@ -204,6 +204,12 @@ impl Answer {
     }
 }
 
+/// The `Retry-After` of a wait, in whole seconds: who waits so long does not come too early.
+pub(super) fn retry_after(wait: Duration) -> HeaderValue {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from(wait.as_secs().saturating_add(begun).max(1))
+}
+
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.problem()).expect("a problem has string keys only");
@@ -213,9 +219,7 @@ impl IntoResponse for Answer {
             headers.insert(header::WWW_AUTHENTICATE, value);
         }
         if let Some(wait) = self.retry_after {
-            // Rounded up: a client that waits so long does not come too early.
-            let seconds = wait.as_millis().div_ceil(1_000).max(1);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+            headers.insert(header::RETRY_AFTER, retry_after(wait));
         }
         response
     }
@@ -472,5 +476,17 @@ impl From<DeskError> for ApiError {
 impl From<Misfit> for ApiError {
     fn from(misfit: Misfit) -> Self {
         DeskError::from(misfit).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_as_told_does_not_come_too_early() {
+        for (wait, told) in [(0, "1"), (400, "1"), (1_000, "1"), (1_001, "2"), (29_999, "30")] {
+            assert_eq!(retry_after(Duration::from_millis(wait)), told, "{wait} ms");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The OAuth2 endpoints that clients reach without a token: token, keys, metadata. Errors here are those of RFC 6749, not problem documents.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::Body,
@@ -13,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     AppState,
-    error::ApiError,
+    error::{ApiError, retry_after},
     extract::{Peer, read_form},
 };
 use crate::{
@@ -215,13 +217,13 @@ fn refuse(error: &TokenError, by_header: bool) -> Response {
         let challenge = HeaderValue::from_static("Basic realm=\"medreq\", charset=\"UTF-8\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
-    let retry_after = match error {
-        TokenError::TooSoon(wait) => Some(wait.as_secs().max(1)),
-        TokenError::Unavailable(_) => Some(1),
+    let wait = match error {
+        TokenError::TooSoon(wait) => Some(*wait),
+        TokenError::Unavailable(_) => Some(Duration::from_secs(1)),
         _ => None,
     };
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, retry_after(wait));
     }
     response
 }

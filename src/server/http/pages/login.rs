@@ -24,7 +24,7 @@ use crate::server::{
         accounts::{AccountError, Editor},
         signin::SignInError,
     },
-    http::AppState,
+    http::{AppState, error::retry_after},
     ports::User,
 };
 
@@ -126,7 +126,7 @@ pub(super) fn fault(
 pub(super) fn held_back(mut page: Response, wait: Option<Duration>) -> Response {
     if let Some(wait) = wait {
         *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        page.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().saturating_add(1).into());
+        page.headers_mut().insert(header::RETRY_AFTER, retry_after(wait));
     }
     page
 }
