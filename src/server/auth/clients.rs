@@ -9,16 +9,15 @@ use uuid::Uuid;
 use super::{
     Auth, Scope,
     accounts::{AccountError, Editor},
+    audit,
     issuer::PublicUrl,
     scopes::SERVICE_SCOPES,
     secrets::Secret,
+    users::checked_name,
 };
 use crate::{
-    domain::{actor::UserId, code::WardCode, text::clean},
-    server::{
-        auth::audit,
-        ports::{Client, IdentityStore, StoreError, StoreResult},
-    },
+    domain::{actor::UserId, code::WardCode},
+    server::ports::{Client, IdentityStore, StoreError, StoreResult},
 };
 
 /// The command line's own client.
@@ -352,10 +351,6 @@ fn checked_redirect_uris(uris: Vec<String>) -> Result<Vec<String>, AccountError>
             ))
         }
     }
-}
-
-fn checked_name(name: &str) -> Result<String, AccountError> {
-    clean(name, super::users::NAME_MAX).map_err(|why| AccountError::invalid("name", why))
 }
 
 /// Exact URIs that cannot be mistaken for another place (RFC 8252 §7, RFC 9700 §4.1): no fragment, no user part, no wildcard, no dots or

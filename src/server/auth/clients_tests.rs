@@ -111,6 +111,7 @@ async fn what_a_client_cannot_be_is_refused() {
         ("scopes", ClientPatch { scopes: Some([].into()), ..ClientPatch::default() }),
         ("redirect_uris", ClientPatch { redirect_uris: Some(vec!["http://h/cb".into()]), ..ClientPatch::default() }),
         ("name", ClientPatch { name: Some(String::new()), ..ClientPatch::default() }),
+        ("name", ClientPatch { name: Some("Nurse app\nby medreq".into()), ..ClientPatch::default() }),
     ] {
         let refused = site.auth.patch_client(APP, Sort::App, patch, &by).await;
         assert!(matches!(refused, Err(AccountError::Invalid { field: of, .. }) if of == field), "{field}");
