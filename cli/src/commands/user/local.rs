@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use jiff::SignedDuration;
 use medreq::{
+    api::accounts::UserView,
     domain::{code::Username, reason::Role},
     server::{
         auth::{
@@ -77,14 +78,20 @@ impl Add {
         };
         let user = auth.create_user(new, &Editor::on_server()).await.map_err(account_failure)?;
         warn_without_place(&context.output, &user.roles, &user.wards, &user.pharmacies);
-        let view = json!({
-            "id": user.id, "username": user.username, "name": user.name, "roles": user.roles, "wards": user.wards,
-            "pharmacies": user.pharmacies, "disabled": user.disabled, "must_change_password": user.must_change_password,
-            "has_password": user.password_hash.is_some(), "created_at": user.created_at,
-        });
-        context.output.show(&view, |_| {
-            let without =
-                if user.password_hash.is_some() { "" } else { ", without a password: nobody can sign in yet" };
+        let view = UserView {
+            id: user.id.0,
+            username: user.username,
+            name: user.name,
+            roles: user.roles,
+            wards: user.wards,
+            pharmacies: user.pharmacies,
+            disabled: user.disabled,
+            must_change_password: user.must_change_password,
+            has_password: user.password_hash.is_some(),
+            created_at: user.created_at,
+        };
+        context.output.show(&view, |user| {
+            let without = if user.has_password { "" } else { ", without a password: nobody can sign in yet" };
             format!("{} was created{without}", user.username)
         })
     }
@@ -143,9 +150,8 @@ fn account_failure(error: AccountError) -> Failure {
     match error {
         AccountError::Store(_) => Failure::Local { code: "store_unavailable", detail },
         AccountError::Exists { .. } => Failure::Refused { code: "already_exists", detail },
-        AccountError::NotFound { .. } => Failure::Refused { code: "not_found", detail },
         AccountError::Invalid { field, .. } => {
-            Failure::Refused { code: "invalid_account", detail: format!("{field}: {detail}") }
+            Failure::Refused { code: "invalid_value", detail: format!("{field}: {detail}") }
         }
         _ => Failure::Refused { code: "account_refused", detail },
     }
@@ -154,7 +160,7 @@ fn account_failure(error: AccountError) -> Failure {
 fn token_failure(error: UserTokenError) -> Failure {
     let detail = error.to_string();
     match error {
-        UserTokenError::NoUser(_) => Failure::Refused { code: "not_found", detail },
+        UserTokenError::NoUser(_) => Failure::Refused { code: "user_not_found", detail },
         UserTokenError::Disabled(_) => Failure::Refused { code: "user_disabled", detail },
         UserTokenError::NeverStarted => Failure::Refused { code: "never_started", detail },
         UserTokenError::Ttl => Failure::usage(detail),
