@@ -1,4 +1,4 @@
-//! What becomes of a token after it was given out: revocation (RFC 7009), introspection (RFC 7662), and who its owner is. Issues nothing.
+//! What becomes of a token after it was given out: revocation (RFC 7009) and introspection (RFC 7662). Issues nothing.
 
 use jiff::Timestamp;
 use serde_json::json;

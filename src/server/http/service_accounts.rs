@@ -39,7 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     get, path = "/auth/v1/service-accounts", tag = "accounts", operation_id = "list_service_accounts",
     security(("bearer" = ["admin"])), params(PageParameters),
     responses(
-        (status = 200, description = "A page of clients", body = List<ClientView>),
+        (status = 200, description = "A page of service accounts", body = List<ClientView>),
     )
 )]
 pub(super) async fn list_service_accounts(
@@ -82,7 +82,7 @@ pub(super) async fn create_service_account(
     get, path = "/auth/v1/service-accounts/{id}", tag = "accounts", operation_id = "get_service_account",
     security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
     responses(
-        (status = 200, description = "The client", body = ClientView),
+        (status = 200, description = "The account", body = ClientView),
         (status = 404, description = "There is no such account", body = Problem),
     )
 )]
@@ -99,9 +99,9 @@ pub(super) async fn get_service_account(
     security(("bearer" = ["admin"])), params(("id" = String, Path, description = "Its `client_id`")),
     request_body(content = PatchServiceAccount, example = json!({ "disabled": true })),
     responses(
-        (status = 200, description = "The client", body = ClientView),
+        (status = 200, description = "The account", body = ClientView),
         (status = 404, description = "There is no such account", body = Problem),
-        (status = 409, description = "Another state of affairs stands against it", body = Problem),
+        (status = 409, description = "It was changed at the same time", body = Problem),
         (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]
@@ -125,7 +125,7 @@ pub(super) async fn patch_service_account(
     responses(
         (status = 200, description = "The account with its secret", body = ClientSecret),
         (status = 404, description = "There is no such account", body = Problem),
-        (status = 409, description = "Another state of affairs stands against it", body = Problem),
+        (status = 409, description = "It was changed at the same time", body = Problem),
     )
 )]
 pub(super) async fn rotate_secret(

@@ -131,7 +131,7 @@ pub(super) async fn patch_user(
     responses(
         (status = 200, description = "The user", body = UserView),
         (status = 404, description = "There is no such account", body = Problem),
-        (status = 409, description = "Another state of affairs stands against it", body = Problem),
+        (status = 409, description = "The user was changed at the same time", body = Problem),
         (status = 422, description = "A value breaks a rule; `field` says which", body = Problem),
     )
 )]

@@ -1,4 +1,4 @@
-//! The port of users, clients, keys, one-time links and audit. Every write takes its audit entry along; no secret is ever in an audit entry.
+//! The port of users, clients, keys, one-time links, settings and audit. Every write takes its audit entry along; no secret is ever in an audit entry.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ pub struct Client {
     pub name: String,
     /// True for a service account (client credentials).
     pub service: bool,
-    /// Argon2id or SHA-256 of the secret; `None` for a public client.
+    /// `sha256:` and the hash of the secret, which is random; `None` for a public client.
     pub secret_hash: Option<String>,
     /// Exact redirect URIs.
     pub redirect_uris: Vec<String>,
@@ -79,7 +79,7 @@ pub struct Client {
     pub created_at: Timestamp,
 }
 
-/// A signing key as stored; the private part is sealed or lies in a 0600 file.
+/// A signing key as stored, unsealed: what holds it is its store's alone to read, and no backup has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
     /// Key id.
@@ -149,7 +149,7 @@ pub struct Authority {
     pub generation: u64,
 }
 
-/// Users, clients, keys, one-time links, audit. Every write takes its audit entry along, in one transaction.
+/// Users, clients, keys, one-time links, settings, audit. Every write takes its audit entry along, in one transaction.
 #[async_trait]
 pub trait IdentityStore: Send + Sync {
     /// A user by name.
@@ -196,10 +196,10 @@ pub trait IdentityStore: Send + Sync {
     async fn audit(&self, entry: AuditEntry) -> StoreResult<()>;
     /// A page of the audit log, newest first.
     async fn audit_entries(&self, query: AuditQuery) -> StoreResult<Page<AuditEntry>>;
-    /// A setting that is fixed once: the stored value, or `value` which is stored now. Used for `issuer`, `profile`.
+    /// A setting that is fixed once: the stored value, or `value` which is stored now.
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String>;
     /// Sets a setting, whatever it was.
     async fn set_setting(&self, name: &str, value: &str, audit: AuditEntry) -> StoreResult<()>;
-    /// A setting that was fixed before.
+    /// A setting; `None` until it is fixed or set.
     async fn setting(&self, name: &str) -> StoreResult<Option<String>>;
 }
