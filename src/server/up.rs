@@ -199,7 +199,6 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         pipeline: store.clone(),
         tickets: store.clone(),
         reference: store.clone(),
-        identity: store.clone(),
         catalog,
         data_dir: options.data_dir.clone(),
         trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Auth, Principal, Scope, audit, passwords::InvalidPassword};
-use crate::server::ports::{AuditEntry, AuditQuery, Page, StoreError, StoreResult};
+use crate::{
+    domain::code::Username,
+    server::ports::{AuditEntry, AuditQuery, Page, StoreError, StoreResult},
+};
 
 /// Who administers, for the audit and for what they may grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,12 @@ impl Editor {
     #[must_use]
     pub fn on_server() -> Self {
         Self { name: "on-the-server".into(), may_admin: true }
+    }
+
+    /// Somebody who changes their own account.
+    #[must_use]
+    pub fn oneself(username: &Username) -> Self {
+        Self { name: username.to_string(), may_admin: false }
     }
 
     pub(super) fn audit(&self, kind: &str, action: &str, subject: &str, detail: Value) -> AuditEntry {

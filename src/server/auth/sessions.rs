@@ -14,10 +14,13 @@ use super::{
     throttle::Source,
     users::may_touch,
 };
-use crate::server::ports::{Session, SignIn, StoreResult, User};
+use crate::server::ports::{AuditEntry, Session, SignIn, StoreResult, User};
 
 /// The client of the pages' own sessions; no token is ever issued to it.
 pub const WEB: &str = "medreq-web";
+
+/// The setting that holds what forms are signed with.
+const PAGE_KEY: &str = "page_key";
 
 /// Longest device name, in characters.
 const DEVICE_MAX: usize = 100;
@@ -34,6 +37,14 @@ fn no_session(sid: Uuid) -> AccountError {
 }
 
 impl Auth {
+    /// The secret that the pages sign their forms with: one for all nodes and over restarts, so that a page which was open meanwhile still works.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn page_key(&self) -> StoreResult<String> {
+        self.store.fix_setting(PAGE_KEY, Secret::random().reveal()).await
+    }
+
     /// Opens the pages' session of somebody who just proved who they are, by these methods (`pwd`, `otp`). The secret is the cookie's.
     ///
     /// # Errors
@@ -170,12 +181,7 @@ impl Auth {
     }
 
     /// Ends a session, known or not, and has this node know it at once.
-    pub(super) async fn end(
-        &self,
-        sid: Uuid,
-        last_token: Timestamp,
-        entry: crate::server::ports::AuditEntry,
-    ) -> StoreResult<()> {
+    pub(super) async fn end(&self, sid: Uuid, last_token: Timestamp, entry: AuditEntry) -> StoreResult<()> {
         let listed_until = (super::now() + lives::LISTED).max(last_token);
         self.sessions.end_session(sid, listed_until, entry).await?;
         self.refresh().await;

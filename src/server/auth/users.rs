@@ -147,10 +147,9 @@ impl Auth {
             Err(SignInError::TooSoon(wait)) => return Err(AccountError::TooSoon(wait)),
             Err(SignInError::Store(error)) => return Err(error.into()),
         };
-        let by = Editor { name: username.to_string(), may_admin: false };
         let hash = self.passwords.hash(password).await;
         let _one_at_a_time = self.changes.lock().await;
-        self.put_password(user, hash, false, &by).await
+        self.put_password(user, hash, false, &Editor::oneself(username)).await
     }
 
     /// Writes a password's hash into the record by which it was judged that it may be: hashing takes a while, and what was changed meanwhile,
@@ -239,6 +238,7 @@ pub(super) fn patched(was: &User, patch: UserPatch) -> Result<User, AccountError
     Ok(user)
 }
 
+/// A name as people read it, of a user or a client: one line.
 pub(super) fn checked_name(name: &str) -> Result<String, AccountError> {
     let name = clean(name, NAME_MAX).map_err(|why| AccountError::invalid("name", why))?;
     if name.contains(['\n', '\r', '\t']) {

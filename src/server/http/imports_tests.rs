@@ -163,7 +163,7 @@ async fn the_audit_tells_who_imported_what() {
     import(&app, "ada", "wards", "code,name,pharmacy\nPED,P,CENTRAL\nNEO,N,NONE\n").await.expect(200);
     import(&app, "paulo", "catalog", slice("anvisa-medicamentos-slice.csv")).await.expect(200);
     let query = AuditQuery { kind: Some("reference".into()), limit: 50, after: None };
-    let entries = app.state.identity.audit_entries(query).await.unwrap().items;
+    let entries = app.state.auth.audit_entries(query).await.unwrap().items;
     let told: Vec<_> =
         entries.iter().map(|it| (it.action.as_str(), it.actor.as_deref(), it.subject.as_deref())).collect();
     let expected = [("imported", Some("paulo"), Some("catalog")), ("imported", Some("ada"), Some("wards"))];

@@ -2,8 +2,8 @@
 //!
 //! A resource is one file with `routes() -> OpenApiRouter<AppState>`, built by `routes!(…)` so that route and documentation are one. What
 //! an operation documents as `security(("bearer" = ["tickets:read"]))` is what `guard.rs` enforces before any extractor runs (401, then 403);
-//! `security(())` makes it open; without the attribute any valid token will do. Statuses that the middleware can give (401, 403, 414, 429, 431, 503,
-//! and with a body 400, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
+//! `security(())` makes it open; without the attribute any valid token will do. Statuses that the middleware can give (400, 401, 403, 414, 429,
+//! 431, 500, 503, and with a body 408, 413, 415) are documented by `openapi.rs`: an operation lists only its own.
 
 mod accounts;
 mod audit;
@@ -79,7 +79,7 @@ use super::{
     auth::Auth,
     catalog::CatalogStore,
     config::Limits,
-    ports::{IdentityStore, Pipeline, ReferenceStore, TicketStore},
+    ports::{Pipeline, ReferenceStore, TicketStore},
 };
 
 /// What the handlers stand on.
@@ -92,8 +92,6 @@ pub struct Services {
     pub tickets: Arc<dyn TicketStore>,
     /// Places and medications.
     pub reference: Arc<dyn ReferenceStore>,
-    /// Users, clients, audit.
-    pub identity: Arc<dyn IdentityStore>,
     /// Products of the drug directories.
     pub catalog: Arc<CatalogStore>,
     /// Where uploads may be spooled.
@@ -221,25 +219,25 @@ fn operations() -> OpenApiRouter<AppState> {
         // One line per resource file, by name.
         .merge(accounts::routes())
         .merge(audit::routes())
-        .merge(clients::routes())
-        .merge(keys::routes())
-        .merge(policy::routes())
-        .merge(service_accounts::routes())
-        .merge(users::routes())
-        .merge(oauth2::routes())
-        .merge(oauth2_tokens::routes())
-        .merge(sessions::routes())
-        .merge(pages::routes())
         .merge(catalog::routes())
+        .merge(clients::routes())
         .merge(commands::routes())
         .merge(events::routes())
         .merge(imports::routes())
+        .merge(keys::routes())
         .merge(medications::routes())
+        .merge(oauth2::routes())
+        .merge(oauth2_tokens::routes())
         .merge(operations::routes())
+        .merge(pages::routes())
+        .merge(policy::routes())
         .merge(reference::routes())
-        .merge(site::routes())
         .merge(routing::routes())
+        .merge(service_accounts::routes())
+        .merge(sessions::routes())
+        .merge(site::routes())
         .merge(tickets::routes())
+        .merge(users::routes())
 }
 
 /// The whole application.

@@ -114,7 +114,6 @@ impl TestApp {
             pipeline: ports.pipeline,
             tickets: ports.tickets,
             reference: ports.reference,
-            identity: ports.identity,
             catalog: Arc::new(CatalogStore::open(dir.path()).unwrap()),
             data_dir: dir.path().to_owned(),
             trusted_proxies: vec![IpAddr::from([10, 0, 0, 1])],

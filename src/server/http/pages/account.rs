@@ -10,14 +10,14 @@ use axum::{
 use super::{
     Halt, Step,
     browser::Visitor,
-    login::{end_own, own},
+    login::end_own,
     next::{HOME, Next},
     reply,
     views::{AccountPage, SessionRow},
     words::{Words, filled},
 };
 use crate::server::{
-    auth::sessions::WEB,
+    auth::{accounts::Editor, sessions::WEB},
     http::AppState,
     ports::{Session, StoreResult, User},
 };
@@ -62,7 +62,7 @@ pub(super) async fn end_all(
 ) -> Result<Response, Halt> {
     visitor.form(&headers, body).await?;
     let (_, user) = visitor.settled(&state, &Next::to(HOME, None), Step::Done).await?;
-    state.auth.end_all_sessions(user, &own(user)).await?;
+    state.auth.end_all_sessions(user, &Editor::oneself(&user.username)).await?;
     Ok(visitor.forget(reply::see_other("/login")))
 }
 

@@ -17,7 +17,10 @@ use super::{
     views::{DevicePage, Fault, Field, FormPage},
 };
 use crate::server::{
-    auth::device::{DeviceError, shown},
+    auth::{
+        clients::Sort,
+        device::{DeviceError, shown},
+    },
     http::AppState,
     ports::Session,
 };
@@ -66,12 +69,12 @@ async fn confirm(state: &AppState, visitor: &Visitor, session: &Session, code: &
         Ok(grant) => grant,
         Err(error) => return refused(visitor, code, w.device_unknown, error),
     };
-    let app = state.identity.client(&grant.client_id).await?.map_or_else(|| grant.client_id.clone(), |app| app.name);
+    let app = state.auth.client(&grant.client_id, Sort::App).await?;
     let page = DevicePage {
         page: visitor.frame(&Next::to(DEVICE, None)),
         title: w.device_sure,
         user_code: shown(&grant.user_code),
-        app,
+        app: app.name,
         device: grant.device,
         source: grant.source,
         scopes: w.scopes_of(&grant.scope),

@@ -92,15 +92,10 @@ async fn end_former(state: &AppState, visitor: &Visitor) -> Result<(), Halt> {
 
 /// Ends one of somebody's own sign-ins; one that is over already is what they wanted.
 pub(super) async fn end_own(state: &AppState, user: &User, sid: Uuid) -> Result<(), Halt> {
-    match state.auth.end_session(user, sid, &own(user)).await {
+    match state.auth.end_session(user, sid, &Editor::oneself(&user.username)).await {
         Ok(()) | Err(AccountError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Somebody who changes their own account.
-pub(super) fn own(user: &User) -> Editor {
-    Editor { name: user.username.to_string(), may_admin: false }
 }
 
 /// What to tell somebody who failed too often.

@@ -31,7 +31,7 @@ use self::{browser::Visitor, next::Next};
 pub(super) use self::{guide::PATH as GUIDE, reply::in_words};
 use super::{AppState, error::ApiError};
 use crate::server::{
-    auth::{accounts::AccountError, second_factor::FactorStep, secrets::Secret},
+    auth::{accounts::AccountError, second_factor::FactorStep},
     ports::{Session, StoreError, StoreResult, User},
 };
 
@@ -58,19 +58,13 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// What forms are signed with.
 type PageKey = hmac::Key;
 
-/// The setting that holds it: one key for all nodes and over restarts, so that a page which was open meanwhile still works.
-const PAGE_KEY: &str = "page_key";
-
 /// What the pages of one node keep.
 #[derive(Default)]
 pub(super) struct Pages(OnceCell<PageKey>);
 
 impl Pages {
     async fn key(&self, state: &AppState) -> StoreResult<PageKey> {
-        let read = async || {
-            let text = state.identity.fix_setting(PAGE_KEY, Secret::random().reveal()).await?;
-            Ok(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))
-        };
+        let read = async || Ok(hmac::Key::new(hmac::HMAC_SHA256, state.auth.page_key().await?.as_bytes()));
         self.0.get_or_try_init(read).await.cloned()
     }
 }

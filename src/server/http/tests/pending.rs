@@ -67,13 +67,12 @@ impl Pipeline for Later {
 async fn deciding_later() -> (TestApp, Arc<Later>) {
     let mut app = TestApp::new().await;
     let later = Arc::new(Later { store: Arc::clone(&app.state.pipeline), taken: tokio::sync::Mutex::default() });
-    let Services { auth, tickets, reference, identity, catalog, data_dir, limits, shutdown, .. } = &*app.state;
+    let Services { auth, tickets, reference, catalog, data_dir, limits, shutdown, .. } = &*app.state;
     app.router = router(AppState::new(Services {
         auth: Arc::clone(auth),
         pipeline: Arc::clone(&later) as _,
         tickets: Arc::clone(tickets),
         reference: Arc::clone(reference),
-        identity: Arc::clone(identity),
         catalog: Arc::clone(catalog),
         data_dir: data_dir.clone(),
         trusted_proxies: Vec::new(),

@@ -1,7 +1,10 @@
 //! What must lead nowhere: forms of other sites, addresses of others, markup in names, and everything that fails on the way.
 
 use super::*;
-use crate::server::{http::extract::Peer, ports::AuditEntry};
+use crate::server::{
+    http::extract::Peer,
+    ports::{AuditEntry, IdentityStore as _},
+};
 
 #[tokio::test]
 async fn a_form_that_was_not_made_for_this_browser_does_nothing() {
@@ -119,7 +122,7 @@ async fn the_first_administrator_is_made_on_the_page() {
         subject: None,
         detail: serde_json::Value::Null,
     };
-    app.state.identity.update_user(User { disabled: true, ..ada }, entry).await.unwrap();
+    app.store.update_user(User { disabled: true, ..ada }, entry).await.unwrap();
 
     let link = app.state.auth.setup_link().await.unwrap().unwrap();
     let path = link.strip_prefix("http://127.0.0.1:8080").unwrap();
