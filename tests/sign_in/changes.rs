@@ -1,14 +1,11 @@
-//! What is taken from somebody is gone within five seconds, from their requests and from the streams that they have open; what is given is there.
+//! What is taken from somebody is gone, from their requests and from the streams that they have open; what is given is there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{World, text};
-use crate::common::{Feed, Machine, PASSWORD, wish};
-
-/// What is promised.
-const WITHIN: Duration = Duration::from_secs(5);
+use crate::common::{DEADLINE, Feed, Machine, PASSWORD, wish};
 
 /// What an administrator or the person does, by requests.
 type Change = fn(&Person<'_>);
@@ -165,8 +162,10 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// That it takes five seconds at most follows from how often the server looks, which `live.rs` holds against the promise: a clock here would
+/// measure the machine.
 #[test]
-fn a_change_acts_on_requests_and_open_streams_within_five_seconds() {
+fn a_change_acts_on_requests_and_ends_open_streams() {
     let world = World::shared();
     let server = world.server();
     let medication = "code,name,unit,control_class,packs\nCHG-1,Água,g,none,kg=1000\n";
@@ -189,12 +188,10 @@ fn a_change_acts_on_requests_and_open_streams_within_five_seconds() {
         let (person, mut feed) = enter(n, case.name, case.role, case.wards);
         assert_eq!(person.asks(&path(case.asks)), case.before, "{} before", case.name);
         (case.change)(&person);
-        let changed = Instant::now();
         // The stream that ends says so; as long as it does not, there is nothing to tell on it.
-        let ended = feed.next(WITHIN).map(|event| event.map(|event| event.data));
+        let ended = feed.next(DEADLINE).map(|event| event.map(|event| event.data));
         assert!(ended.is_err(), "{}: the stream goes on: {ended:?}", case.name);
         assert_eq!(person.asks(&path(case.asks)), case.after, "{} after", case.name);
-        assert!(changed.elapsed() < WITHIN, "{}: after {:?}", case.name, changed.elapsed());
         assert!(feed.retry.is_some(), "{}: nothing says when to come back", case.name);
         let again = Feed::open(&server.url, text(&person.tokens, "access_token"), None).err();
         let refused = matches!(case.after, 401 | 403).then(|| format!("the feed answers {}", case.after));

@@ -45,6 +45,7 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
 
+pub(in crate::server) use self::snapshot::REFRESH_EVERY;
 use self::{
     audit::FailureBudget,
     keys::KeyRing,
@@ -263,7 +264,7 @@ impl Auth {
         tokio::spawn(async move {
             // Side by side: a key takes long to make, and what is revoked meanwhile must be dead in time.
             tokio::join!(
-                repeat(snapshot::REFRESH_EVERY, stop.clone(), || auth.refresh()),
+                repeat(REFRESH_EVERY, stop.clone(), || auth.refresh()),
                 repeat(KEYS_AGAIN_AT_LATEST, stop.clone(), || auth.reload_keys(Timestamp::now())),
                 repeat(KEYS_AGAIN_AT_LATEST, stop.clone(), || auth.tend_keys()),
                 repeat(FORGET_EVERY, stop, || auth.forget_ended()),

@@ -15,8 +15,8 @@ use crate::{
     server::ports::{Authority, Client, IdentityStore, SessionStore, StoreResult},
 };
 
-/// How often the snapshot is read again; it may be at most 5 seconds old.
-pub(super) const REFRESH_EVERY: Duration = Duration::from_secs(2);
+/// How often the snapshot is read again.
+pub(in crate::server) const REFRESH_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 struct Subjects {

@@ -286,5 +286,5 @@ async fn the_players_stop_when_told() {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let players = tokio::spawn(play(store.into(), PACE, stopped));
     stop.send(true).unwrap();
-    tokio::time::timeout(std::time::Duration::from_secs(1), players).await.unwrap().unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(30), players).await.unwrap().unwrap();
 }

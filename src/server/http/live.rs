@@ -23,7 +23,7 @@ use crate::{
     domain::{code::WardCode, reason::Kind, ticket::TicketId},
     server::{
         app::{event_view, feed},
-        auth::{AuthError, Principal},
+        auth::{AuthError, Principal, REFRESH_EVERY, Scope},
         ports::{Cursor, RecordedEvent, Visibility},
     },
 };
@@ -31,8 +31,12 @@ use crate::{
 /// How often a quiet stream is told its position.
 const POSITION_EVERY: Duration = Duration::from_secs(15);
 
-/// How often the reader's authority is looked at again; with the snapshot's own age below 5 seconds.
+/// How often the reader's authority is looked at again.
 const AUTHORITY_EVERY: Duration = Duration::from_secs(2);
+
+/// Within so many seconds a stream ends whose reader lost the right to it, whichever node that was written on.
+const PROMISED: u64 = 5;
+const _: () = assert!(REFRESH_EVERY.as_secs() + AUTHORITY_EVERY.as_secs() < PROMISED);
 
 /// The credentials that a stream lives by.
 #[derive(Debug, Clone)]
@@ -245,7 +249,7 @@ impl Live {
     /// The token's own end counts here: the leeway of verification is for a request that was late by a clock, and no stream is late.
     async fn still_allowed(&mut self) -> Option<()> {
         let principal = self.session.authenticate(&self.state).await.ok()?;
-        principal.require(crate::server::auth::Scope::TicketsRead).ok()?;
+        principal.require(Scope::TicketsRead).ok()?;
         if principal.token_expires_at <= jiff::Timestamp::now() {
             return None;
         }
