@@ -1,4 +1,4 @@
-//! Everything that runs: HTTP, use cases, stores, authentication, imports. Dependencies point inwards: `http` → `app` → `ports` ← `sqlite`.
+//! Everything that runs: HTTP, use cases, stores, authentication, imports. Dependencies point inwards: `http` → `app` → `ports` ← `sqlite`, `mongo`.
 
 pub mod app;
 pub mod auth;
@@ -10,7 +10,9 @@ pub mod demo;
 pub mod files;
 mod hex;
 pub mod http;
+pub mod mongo;
 pub mod ports;
 pub mod sqlite;
 pub mod stack;
+pub(crate) mod stored;
 pub mod up;

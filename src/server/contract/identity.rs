@@ -10,7 +10,7 @@ use crate::{
     server::ports::{AuditEntry, AuditQuery, Client, SigningKey, StoreError, User},
 };
 
-pub(super) fn entry(action: &str) -> AuditEntry {
+pub(crate) fn entry(action: &str) -> AuditEntry {
     AuditEntry {
         at: Timestamp::UNIX_EPOCH,
         kind: "user".to_owned(),

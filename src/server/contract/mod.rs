@@ -12,10 +12,20 @@ mod texts;
 
 pub(crate) use self::{feed::*, hospital::*, identity::*, lists::*, pipeline::*, reference::*, sessions::*, texts::*};
 
-/// Declares a test for every function of the suite; `$ports` makes the ports of a new, empty adapter and what keeps them alive.
+/// Declares a test for every function of the suite; `$ports` makes the ports of a new, empty adapter and what keeps them alive. An adapter of some ports
+/// only names its parts of the suite, and may say what its tests need: then they are ignored where it is not asked for them.
 macro_rules! contract_suite {
     ($ports:path) => {
-        $crate::server::contract::contract_suite! { @each $ports;
+        $crate::server::contract::contract_suite! { @parts [$ports] tickets reference identity sessions }
+    };
+    ($ports:path; $($part:ident),+; $needs:literal) => {
+        $crate::server::contract::contract_suite! { @parts [$ports, $needs] $($part)+ }
+    };
+    (@parts $how:tt $($part:ident)+) => {
+        $($crate::server::contract::contract_suite! { @$part $how })+
+    };
+    (@tickets $how:tt) => {
+        $crate::server::contract::contract_suite! { @each $how
             one_create_has_one_ticket_and_one_answer,
             one_key_sent_at_once_by_many_has_one_effect,
             a_key_used_for_something_else_is_refused,
@@ -37,17 +47,29 @@ macro_rules! contract_suite {
             a_reader_sees_their_places_only,
             cursors_are_bound_to_their_order,
             a_number_is_of_one_ticket,
+            routing_rules_are_facts_of_the_next_create,
+        }
+    };
+    (@reference $how:tt) => {
+        $crate::server::contract::contract_suite! { @each $how
             reference_data_is_written_whole_or_not_at_all,
             the_site_has_one_zone,
-            routing_rules_are_facts_of_the_next_create,
             medications_are_found_by_words_and_scans,
             a_box_is_found_by_its_whole_code,
+        }
+    };
+    (@identity $how:tt) => {
+        $crate::server::contract::contract_suite! { @each $how
             users_are_inserted_once_and_updated_as_they_were_read,
             clients_and_users_have_authority,
             a_link_is_taken_once,
             one_key_signs_per_algorithm,
             the_audit_log_pages_newest_first,
             a_setting_is_fixed_once,
+        }
+    };
+    (@sessions $how:tt) => {
+        $crate::server::contract::contract_suite! { @each $how
             of_parallel_refreshes_one_has_a_successor,
             a_lost_answer_to_a_refresh_is_given_again,
             an_old_refresh_token_ends_its_session,
@@ -62,14 +84,16 @@ macro_rules! contract_suite {
             only_what_is_long_over_is_forgotten,
         }
     };
-    (@each $ports:path; $($test:ident,)+) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() {
-                let (ports, _keep) = $ports();
-                $crate::server::contract::$test(ports).await;
-            }
-        )+
+    (@each $how:tt $($test:ident,)+) => {
+        $($crate::server::contract::contract_suite! { @one $how $test })+
+    };
+    (@one [$ports:path $(, $needs:literal)?] $test:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[ignore = $needs])?
+        async fn $test() {
+            let (ports, _keep) = $ports().await;
+            $crate::server::contract::$test(ports).await;
+        }
     };
 }
 pub(crate) use contract_suite;

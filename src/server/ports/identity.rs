@@ -149,6 +149,39 @@ pub struct Authority {
     pub generation: u64,
 }
 
+impl From<User> for Authority {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            username: user.username.into(),
+            name: user.name,
+            roles: user.roles,
+            wards: Reach::Only(user.wards),
+            pharmacies: Reach::Only(user.pharmacies),
+            scopes: None,
+            disabled: user.disabled,
+            generation: user.generation,
+        }
+    }
+}
+
+/// Of a service account.
+impl From<Client> for Authority {
+    fn from(client: Client) -> Self {
+        Self {
+            id: client.id,
+            username: client.client_id,
+            name: client.name,
+            roles: [Role::Service].into(),
+            wards: client.wards.map_or(Reach::All, Reach::Only),
+            pharmacies: Reach::none(),
+            scopes: Some(client.scopes),
+            disabled: client.disabled,
+            generation: client.generation,
+        }
+    }
+}
+
 /// Users, clients, keys, one-time links, settings, audit. Every write takes its audit entry along, in one transaction.
 #[async_trait]
 pub trait IdentityStore: Send + Sync {

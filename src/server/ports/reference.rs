@@ -175,6 +175,17 @@ pub struct ReferenceChanges {
     pub audit: Vec<AuditEntry>,
 }
 
+impl ReferenceChanges {
+    /// What is written that other systems may know: sort, code and identifiers.
+    pub(crate) fn identified(&self) -> impl Iterator<Item = (&'static str, &str, &[Identifier])> {
+        let pharmacies = self.pharmacies.iter().map(|it| ("pharmacy", it.code.as_str(), it.identifiers.as_slice()));
+        let wards = self.wards.iter().map(|it| ("ward", it.code.as_str(), it.identifiers.as_slice()));
+        let cabinets = self.cabinets.iter().map(|it| ("cabinet", it.code.as_str(), it.identifiers.as_slice()));
+        let medications = self.medications.iter().map(|it| ("medication", it.code.as_str(), it.identifiers.as_slice()));
+        pharmacies.chain(wards).chain(cabinets).chain(medications)
+    }
+}
+
 /// Which medications to list.
 #[derive(Debug, Clone, Default)]
 pub struct MedicationQuery {

@@ -4,39 +4,10 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
 use super::{
-    convert::{from_millis, to_millis},
     events,
-    identity::{fetch, page},
+    stored::{AuditLink, fetch, from_millis, page, to_millis},
 };
 use crate::server::ports::{AuditEntry, AuditQuery, Page, StoreError, StoreResult};
-
-/// What an entry's hash covers beside the hash before it: the row as stored.
-struct Link<'a> {
-    id: i64,
-    at: i64,
-    kind: &'a str,
-    action: &'a str,
-    actor: Option<&'a str>,
-    subject: Option<&'a str>,
-    detail: &'a str,
-}
-
-impl Link<'_> {
-    /// The hash that this row carries after `previous`.
-    fn hash(&self, previous: &[u8; 32]) -> [u8; 32] {
-        let mut hash = Sha256::new_with_prefix(previous);
-        hash.update(self.id.to_be_bytes());
-        hash.update(self.at.to_be_bytes());
-        for text in [Some(self.kind), Some(self.action), self.actor, self.subject, Some(self.detail)] {
-            // Whether there is one, and its length, so that no byte can move from one field to the next.
-            hash.update([u8::from(text.is_some())]);
-            let text = text.unwrap_or_default();
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
-        }
-        hash.finalize().into()
-    }
-}
 
 /// Where the log ends: the newest entry's id, which is the count of all, and its hash.
 pub(super) fn head(conn: &Connection) -> StoreResult<(i64, [u8; 32])> {
@@ -54,7 +25,7 @@ fn genesis(conn: &Connection) -> StoreResult<[u8; 32]> {
 pub(super) fn append(conn: &Connection, entry: &AuditEntry) -> StoreResult<()> {
     let (newest, previous) = head(conn)?;
     let detail = entry.detail.to_string();
-    let link = Link {
+    let link = AuditLink {
         id: newest + 1,
         at: to_millis(entry.at),
         kind: &entry.kind,
@@ -114,7 +85,7 @@ pub(super) fn chain_existing(conn: &Connection) -> StoreResult<()> {
 fn walk(
     conn: &Connection,
     previous: &mut [u8; 32],
-    mut each: impl FnMut(&Link<'_>, [u8; 32], &[u8]) -> StoreResult<()>,
+    mut each: impl FnMut(&AuditLink<'_>, [u8; 32], &[u8]) -> StoreResult<()>,
 ) -> StoreResult<()> {
     let mut statement =
         conn.prepare("SELECT id, at, kind, action, actor, subject, detail, hash FROM audit ORDER BY id")?;
@@ -123,7 +94,7 @@ fn walk(
         let text = |column: usize| row.get::<_, String>(column);
         let (kind, action, detail) = (text(2)?, text(3)?, text(6)?);
         let (actor, subject): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
-        let link = Link {
+        let link = AuditLink {
             id: row.get(0)?,
             at: row.get(1)?,
             kind: &kind,
@@ -154,9 +125,10 @@ pub(super) fn audit_page(conn: &Connection, query: &AuditQuery) -> StoreResult<P
     while let Some(row) = rows.next()? {
         entries.push((row.get::<_, i64>(0)?, audit_entry(row)?));
     }
-    let total =
-        conn.query_row("SELECT count(*) FROM audit WHERE ?1 IS NULL OR kind = ?1", [&query.kind], |row| row.get(0))?;
-    let with_ids = page(entries, query.limit, total, |(id, _)| id.to_string());
+    let total = conn.query_row("SELECT count(*) FROM audit WHERE ?1 IS NULL OR kind = ?1", [&query.kind], |row| {
+        row.get::<_, i64>(0)
+    })?;
+    let with_ids = page(entries, query.limit, total.cast_unsigned(), |(id, _)| id.to_string());
     let items = with_ids.items.into_iter().map(|(_, entry)| entry).collect();
     Ok(Page { items, next: with_ids.next, total: with_ids.total })
 }

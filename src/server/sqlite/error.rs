@@ -26,22 +26,6 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-impl From<serde_json::Error> for StoreError {
-    fn from(error: serde_json::Error) -> Self {
-        // The category and place only: serde's message may quote the value.
-        Self::Broken(format!(
-            "a stored record cannot be read ({:?} error at column {})",
-            error.classify(),
-            error.column()
-        ))
-    }
-}
-
-/// A record that does not read as what it must be.
-pub(super) fn unreadable(what: &str) -> StoreError {
-    StoreError::Broken(format!("a stored {what} cannot be read"))
-}
-
 /// True where a uniqueness constraint refused the write.
 pub(super) fn is_unique_violation(error: &rusqlite::Error) -> bool {
     matches!(

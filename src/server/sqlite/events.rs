@@ -5,10 +5,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    convert::{from_millis, to_millis, to_uuid},
-    error::unreadable,
     schema,
     sealing::{self, TextKey},
+    stored::unreadable,
+    stored::{from_millis, to_millis, to_uuid},
 };
 use crate::{
     domain::{

@@ -3,12 +3,11 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
-    convert::to_uuid,
-    error::unreadable,
     events, identity, medications,
     reference::policy,
     rows::{destination, identifier_owner, patient_key},
     site,
+    stored::{to_uuid, unreadable},
 };
 use crate::{
     domain::{

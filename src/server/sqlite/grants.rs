@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{
     audit::append,
-    convert::{from_millis, to_millis, to_uuid},
     error::taken,
     refresh, sessions,
+    stored::{from_millis, to_millis, to_uuid},
 };
 use crate::server::ports::{
     AuditEntry, CodeGrant, DeviceDecision, DeviceGrant, Digest, NewRefresh, Poll, Redeemed, Redemption, Session,

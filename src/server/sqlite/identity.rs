@@ -8,16 +8,12 @@ use serde::de::DeserializeOwned;
 use super::{
     SqliteStore,
     audit::{append, audit_page},
-    convert::{from_millis, to_millis},
     error::taken,
     reference::require,
+    stored::{fetch, from_millis, page, to_millis},
 };
 use crate::{
-    domain::{
-        actor::{Reach, UserId},
-        code::Username,
-        reason::Role,
-    },
+    domain::code::Username,
     server::ports::{
         AuditEntry, AuditQuery, Authority, Client, IdentityStore, Page, SigningKey, StoreError, StoreResult, User,
     },
@@ -119,8 +115,8 @@ impl IdentityStore for SqliteStore {
             .read(|conn| {
                 let users: Vec<User> = all_bodies(conn, "SELECT body FROM users ORDER BY username")?;
                 let clients: Vec<Client> = all_bodies(conn, "SELECT body FROM clients ORDER BY client_id")?;
-                let services = clients.into_iter().filter(|client| client.service).map(of_service);
-                Ok(users.into_iter().map(of_user).chain(services).collect())
+                let services = clients.into_iter().filter(|client| client.service).map(Authority::from);
+                Ok(users.into_iter().map(Authority::from).chain(services).collect())
             })
             .await
     }
@@ -243,20 +239,7 @@ fn user_page(conn: &Connection, limit: usize, after: &str) -> StoreResult<Page<U
         statement.query_map((after, fetch(limit)), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let users = bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<Vec<User>, _>>()?;
     let total: i64 = conn.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?;
-    Ok(page(users, limit, total, |user| user.username.to_string()))
-}
-
-/// One more than the page holds: tells whether there is a next.
-pub(super) fn fetch(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-/// Cuts what [`fetch`] brought to a page.
-pub(super) fn page<T>(mut items: Vec<T>, limit: usize, total: i64, key: impl Fn(&T) -> String) -> Page<T> {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = if more { items.last().map(key) } else { None };
-    Page { items, next, total: Some(total.cast_unsigned()) }
+    Ok(page(users, limit, total.cast_unsigned(), |user| user.username.to_string()))
 }
 
 fn check_places(conn: &Connection, user: &User) -> StoreResult<()> {
@@ -341,34 +324,6 @@ fn update_client(conn: &Connection, was: Client) -> StoreResult<Client> {
     )?;
     changed_one(conn, changed, "SELECT 1 FROM clients WHERE client_id = ?1", ("client", &client.client_id))?;
     Ok(client)
-}
-
-fn of_user(user: User) -> Authority {
-    Authority {
-        id: user.id,
-        username: user.username.into(),
-        name: user.name,
-        roles: user.roles,
-        wards: Reach::Only(user.wards),
-        pharmacies: Reach::Only(user.pharmacies),
-        scopes: None,
-        disabled: user.disabled,
-        generation: user.generation,
-    }
-}
-
-fn of_service(client: Client) -> Authority {
-    Authority {
-        id: UserId(client.id.0),
-        username: client.client_id,
-        name: client.name,
-        roles: [Role::Service].into(),
-        wards: client.wards.map_or(Reach::All, Reach::Only),
-        pharmacies: Reach::none(),
-        scopes: Some(client.scopes),
-        disabled: client.disabled,
-        generation: client.generation,
-    }
 }
 
 fn signing_keys(conn: &Connection) -> StoreResult<Vec<SigningKey>> {

@@ -5,9 +5,8 @@ use rusqlite::{Connection, Row, params_from_iter, types::Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    convert::{to_millis, to_millis_up},
-    identity::fetch,
     rows::opened,
+    stored::{self, fetch, to_millis, to_millis_up},
     words::{WordKey, every_word},
 };
 use crate::{
@@ -155,7 +154,7 @@ pub(super) fn page(conn: &Connection, query: &TicketQuery) -> StoreResult<Page<T
     while let Some(row) = rows.next()? {
         found.push(read(row)?);
     }
-    Ok(super::identity::page(found, limit, total, |ticket| Position::of(ticket, &order).encode()))
+    Ok(stored::page(found, limit, total.cast_unsigned(), |ticket| Position::of(ticket, &order).encode()))
 }
 
 fn read(row: &Row<'_>) -> StoreResult<Ticket> {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params_from_iter, types::Value};
 
 use super::{
-    identity::{fetch, one_body, page},
-    words::{every_word, words},
+    identity::one_body,
+    stored::{fetch, found_by, page, scanned},
+    words::every_word,
 };
 use crate::{
     domain::{code::MedicationCode, control_class::Classification, ticket::Identifier},
@@ -54,18 +55,6 @@ pub(super) fn put(conn: &Connection, medication: &Medication) -> StoreResult<()>
     replace(conn, "medication_words", "word", code, found_by(medication))
 }
 
-fn found_by(medication: &Medication) -> BTreeSet<String> {
-    let identifiers = medication.identifiers.iter().map(|identifier| identifier.value.as_str());
-    let ingredients = medication.ingredients.iter().map(|ingredient| ingredient.name.as_str());
-    [medication.code.as_str(), medication.name.as_str()]
-        .into_iter()
-        .chain(medication.tall_man.as_deref())
-        .chain(ingredients)
-        .chain(identifiers)
-        .flat_map(words)
-        .collect()
-}
-
 fn replace(conn: &Connection, table: &str, column: &str, code: &str, values: BTreeSet<String>) -> StoreResult<()> {
     conn.prepare_cached(&format!("DELETE FROM {table} WHERE medication = ?1"))?.execute([code])?;
     let mut insert = conn.prepare_cached(&format!("INSERT INTO {table} ({column}, medication) VALUES (?1, ?2)"))?;
@@ -73,11 +62,6 @@ fn replace(conn: &Connection, table: &str, column: &str, code: &str, values: BTr
         insert.execute((value, code))?;
     }
     Ok(())
-}
-
-/// A code as scanners and people give it: without blanks and hyphens, upper case.
-fn scanned(code: &str) -> String {
-    code.chars().filter(|c| !c.is_whitespace() && *c != '-').flat_map(char::to_uppercase).collect()
 }
 
 /// A page by code.
@@ -96,7 +80,7 @@ pub(super) fn list(conn: &Connection, query: &MedicationQuery) -> StoreResult<Pa
     }
     let filter = clauses.join(" AND ");
     let count = format!("SELECT count(*) FROM medications WHERE {filter}");
-    let total = conn.prepare_cached(&count)?.query_row(params_from_iter(&parameters), |row| row.get(0))?;
+    let total = conn.prepare_cached(&count)?.query_row(params_from_iter(&parameters), |row| row.get::<_, i64>(0))?;
     parameters.push(Value::Text(query.after.clone().unwrap_or_default()));
     let after = parameters.len();
     parameters.push(Value::Integer(fetch(query.limit)));
@@ -110,7 +94,7 @@ pub(super) fn list(conn: &Connection, query: &MedicationQuery) -> StoreResult<Pa
     while let Some(row) = rows.next()? {
         found.push(serde_json::from_str(&row.get::<_, String>(0)?)?);
     }
-    Ok(page(found, query.limit, total, |medication| medication.code.to_string()))
+    Ok(page(found, query.limit, total.cast_unsigned(), |medication| medication.code.to_string()))
 }
 
 /// Every word by its beginning, or the whole text as a scanned code.

@@ -2,7 +2,6 @@
 
 mod audit;
 pub mod backup;
-mod convert;
 mod copying;
 mod erasing;
 mod error;
@@ -37,6 +36,8 @@ use std::{
 };
 
 use uuid::Uuid;
+
+use super::stored;
 
 use self::{open::Migration, readers::Readers, writer::Writer};
 

@@ -12,13 +12,11 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    SqliteStore,
-    convert::{from_millis, to_millis, to_uuid},
-    erasing,
-    error::unreadable,
+    SqliteStore, erasing,
     events::{self, PARTITION},
     facts, rows,
     sealing::{self, TextKey},
+    stored::{from_millis, to_millis, to_uuid, unreadable},
     writer,
 };
 use crate::{

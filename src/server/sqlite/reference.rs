@@ -112,7 +112,7 @@ fn cabinet_with_levels(conn: &Connection, code: &CabinetCode) -> StoreResult<Opt
     let mut levels = Vec::new();
     while let Some(row) = rows.next()? {
         let text = |at: usize| row.get::<_, String>(at);
-        let broken = || super::error::unreadable("par level");
+        let broken = || super::stored::unreadable("par level");
         levels.push(ParLevel {
             medication: text(0)?.parse().map_err(|_| broken())?,
             min: text(1)?.parse().map_err(|_| broken())?,
@@ -134,14 +134,7 @@ fn change(conn: &Connection, changes: &ReferenceChanges) -> StoreResult<()> {
     changes.site.iter().try_for_each(|changed| site::put(conn, changed))?;
     changes.routing.iter().try_for_each(|rules| site::put_routing_rules(conn, rules))?;
     // Last, so that an identifier may move from one record of the change to another.
-    let owners = changes
-        .pharmacies
-        .iter()
-        .map(|it| ("pharmacy", it.code.as_str(), &it.identifiers))
-        .chain(changes.wards.iter().map(|it| ("ward", it.code.as_str(), &it.identifiers)))
-        .chain(changes.cabinets.iter().map(|it| ("cabinet", it.code.as_str(), &it.identifiers)))
-        .chain(changes.medications.iter().map(|it| ("medication", it.code.as_str(), &it.identifiers)))
-        .collect::<Vec<_>>();
+    let owners: Vec<_> = changes.identified().collect();
     for (thing, owner, _) in &owners {
         forget_identifiers(conn, thing, owner)?;
     }

@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     audit::append,
-    convert::{from_millis, to_millis, to_uuid},
     error::taken,
     sessions,
+    stored::{from_millis, to_millis, to_uuid},
 };
 use crate::server::ports::{AuditEntry, Digest, NewRefresh, RefreshToken, Rotation, RotationTimes, StoreResult};
 

@@ -1,13 +1,9 @@
 //! Answers that were given under an idempotency key. The first one stands until it is too old; none replaces another.
 
-use jiff::SignedDuration;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::convert::{from_millis, to_millis};
+use super::stored::{REPLIES_KEPT_FOR, from_millis, to_millis};
 use crate::server::ports::{StoreResult, StoredReply};
-
-/// How long a retry finds its answer.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The reply under an id.
 pub(super) fn find(conn: &Connection, id: &[u8; 32]) -> StoreResult<Option<StoredReply>> {
@@ -31,7 +27,7 @@ pub(super) fn find(conn: &Connection, id: &[u8; 32]) -> StoreResult<Option<Store
 /// Keeps a reply, and forgets those that are too old by its time.
 pub(super) fn keep(conn: &Connection, id: &[u8; 32], reply: &StoredReply) -> StoreResult<()> {
     let now = to_millis(reply.at);
-    let oldest = now.saturating_sub(i64::try_from(KEPT_FOR.as_millis()).expect("30 days fit 64 bits"));
+    let oldest = now.saturating_sub(i64::try_from(REPLIES_KEPT_FOR.as_millis()).expect("30 days fit 64 bits"));
     conn.prepare_cached("DELETE FROM replies WHERE at < ?1")?.execute([oldest])?;
     conn.prepare_cached(
         "INSERT INTO replies (id, request_hash, status, content_type, location, body, at)

@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
 use super::{
-    convert::to_millis,
     reference::put_identifiers,
     schema,
     sealing::{self, TextKey},
-    words::{WordKey, words},
+    stored::{to_millis, words},
+    words::WordKey,
 };
 use crate::{
     domain::{

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
-use super::{audit, open::OpenError, sealing};
+use super::{audit, open::OpenError, stored};
 use crate::server::ports::{StoreError, StoreResult};
 
 /// Says "medreq" in the file's header (`mdrq`).
@@ -53,9 +53,9 @@ fn identify(conn: &Connection) -> StoreResult<()> {
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     set_meta(conn, "epoch", Uuid::new_v4().as_bytes())?;
     // A restore begins a new epoch; the chain goes on from where it began.
-    set_meta(conn, "genesis", &sealing::random::<32>()?)?;
-    set_meta(conn, "patient_salt", &sealing::random::<32>()?)?;
-    set_meta(conn, "word_key", &sealing::random::<32>()?)
+    set_meta(conn, "genesis", &stored::random::<32>()?)?;
+    set_meta(conn, "patient_salt", &stored::random::<32>()?)?;
+    set_meta(conn, "word_key", &stored::random::<32>()?)
 }
 
 /// The file's schema version; an error where it is not ours or from a newer medreq.
@@ -85,7 +85,7 @@ fn set_meta(conn: &Connection, name: &str, value: &[u8]) -> StoreResult<()> {
 pub(super) fn meta<const N: usize>(conn: &Connection, name: &str) -> StoreResult<[u8; N]> {
     let value: Vec<u8> =
         conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")?.query_row([name], |row| row.get(0))?;
-    value.try_into().map_err(|_| super::error::unreadable("meta value"))
+    value.try_into().map_err(|_| super::stored::unreadable("meta value"))
 }
 
 /// Begins a new epoch: cursors of the old one are told to start afresh.

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use super::error::unreadable;
+use super::stored::{random, unreadable};
 use crate::{
     domain::{
         event::Event,
@@ -17,14 +17,6 @@ use crate::{
 
 /// Tells which key sealed a text.
 const TAG_LEN: usize = 4;
-
-/// Random bytes.
-pub(super) fn random<const N: usize>() -> StoreResult<[u8; N]> {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| StoreError::Unavailable("the system gives no random bytes".to_owned()))?;
-    Ok(bytes)
-}
 
 /// A record that holds erasable texts.
 pub(super) trait Texts {

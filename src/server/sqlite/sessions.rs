@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::{
     SqliteStore,
     audit::append,
-    convert::{from_millis, to_millis, to_uuid},
     error::taken,
     grants::{self, Opening},
     identity::one_body,
     refresh::{self, Succession},
+    stored::{from_millis, to_millis, to_uuid},
 };
 use crate::{
     domain::actor::UserId,

@@ -45,7 +45,7 @@ pub(super) fn serve(dir: &Path) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(dir, OpenMode::Serve).unwrap())
 }
 
-fn new_ports() -> (Ports, TempDir) {
+async fn new_ports() -> (Ports, TempDir) {
     let dir = TempDir::new().unwrap();
     let store = serve(dir.path());
     (ports_of(&store), dir)

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{SqliteStore, convert::to_uuid, events, list, rows};
+use super::{SqliteStore, events, list, rows, stored::to_uuid};
 use crate::{
     domain::ticket::{Ticket, TicketId},
     server::ports::{Page, RecordedEvent, StoreResult, TicketQuery, TicketStore},

@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 
 use super::{
     SqliteStore, audit,
-    convert::to_uuid,
     events::{self, Link, damaged},
     rows::opened,
     sealing::{self, TextKey},
+    stored::to_uuid,
 };
 use crate::{
     domain::{

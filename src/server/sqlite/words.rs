@@ -1,31 +1,14 @@
 //! Words by which things are found: folded, cut at everything that is no letter or digit, matched by their beginning.
 //! Words of free text must leave this file only as keyed hashes.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, types::Value};
 use sha2::{Digest, Sha256};
 
-use super::schema;
-use crate::{
-    domain::text::fold,
-    server::{hex::hex, ports::StoreResult},
+use super::{
+    schema,
+    stored::{QUERY_WORDS_MAX, words},
 };
-
-/// Longer words are cut, in the index as in a query.
-const WORD_MAX: usize = 32;
-
-/// Most words of one query; what is beyond narrows nothing.
-const QUERY_WORDS_MAX: usize = 12;
-
-/// The words of a text.
-pub(super) fn words(text: &str) -> BTreeSet<String> {
-    fold(text)
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| word.chars().take(WORD_MAX).collect())
-        .collect()
-}
+use crate::server::{hex::hex, ports::StoreResult};
 
 /// Turns words of erasable text into hashes: the file never shows them, and a query still finds them.
 pub(super) struct WordKey([u8; 32]);
@@ -82,13 +65,6 @@ pub(super) fn every_word(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_ignore_case_accents_and_punctuation() {
-        let expected: BTreeSet<String> = ["dipirona", "500", "mg", "uti", "01"].map(str::to_owned).into();
-        assert_eq!(words("Dipiróna 500 MG, (UTI-01)"), expected);
-        assert!(words("\" * ' -- %_ \0").is_empty());
-    }
 
     #[test]
     fn hashes_show_no_word_and_differ_by_site() {

@@ -1,0 +1,34 @@
+//! The store of stack mode: MongoDB behind the ports. It must never acknowledge what a majority of the replica set has not written down, nor drop
+//! an operation of the driver half way.
+
+mod audit;
+mod connect;
+mod identity;
+mod medications;
+mod read;
+mod reference;
+mod schema;
+mod transaction;
+
+use std::sync::Arc;
+
+use mongodb::{Client, Database};
+use tokio::sync::Mutex;
+
+pub use self::connect::ConnectError;
+
+/// One node's way into the hospital's database.
+#[derive(Clone)]
+pub struct MongoStore {
+    client: Client,
+    db: Database,
+    /// Every audited write extends one chain: those of this node take turns, so that only those of other nodes can collide with them.
+    turn: Arc<Mutex<()>>,
+}
+
+#[cfg(test)]
+mod own_server_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

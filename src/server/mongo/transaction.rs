@@ -1,0 +1,265 @@
+//! Transactions of a majority, tried again as long as that helps, and the reads and writes in them. Work may run more than once: it must never
+//! touch anything but its transaction.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use mongodb::{
+    ClientSession, Collection, Database,
+    bson::{Document, doc},
+    error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure},
+    options::ReadConcern,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
+
+use super::{MongoStore, connect::majority};
+use crate::server::ports::{StoreError, StoreResult};
+
+/// How long a caller waits; what was begun goes on by itself after that.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest pause before a transaction that collided is tried again.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// The server's code for a unique key that is taken.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// Why an attempt at a transaction ended.
+pub(super) enum Failure {
+    /// For good.
+    Store(StoreError),
+    /// By what the driver says of it, again or for good.
+    Driver(Error),
+}
+
+/// What came of work in a transaction.
+pub(super) type Attempt<T> = Result<T, Failure>;
+
+/// What is done in a transaction, given a context that outlives every attempt.
+pub(super) type Work<C, T> = for<'a> fn(&'a mut Tx, &'a C) -> BoxFuture<'a, Attempt<T>>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error,
+            Failure::Driver(error) => error.into(),
+        }
+    }
+}
+
+/// How the driver's errors look from outside. A message must never carry a stored value, so the server's own words are left out.
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+            return Self::Unavailable("MongoDB did not say in time whether it has written; try again".to_owned());
+        }
+        match &*error.kind {
+            // OutOfDiskSpace.
+            ErrorKind::Command(command) if command.code == 14_031 => Self::DiskFull,
+            ErrorKind::ServerSelection { .. } => Self::Unavailable("no primary of MongoDB can be reached".to_owned()),
+            ErrorKind::Io(error) => Self::Unavailable(format!("the connection to MongoDB failed: {}", error.kind())),
+            ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::DnsResolve { .. } | ErrorKind::Shutdown => {
+                Self::Unavailable("the connection to MongoDB was lost".to_owned())
+            }
+            ErrorKind::Command(command) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                Self::Unavailable(format!("MongoDB put a write off for too long ({})", command.code_name))
+            }
+            ErrorKind::Write(WriteFailure::WriteConcernError(_)) => {
+                Self::Unavailable("a majority of MongoDB's nodes did not write in time; try again".to_owned())
+            }
+            ErrorKind::Command(command) => Self::Broken(format!("MongoDB refused with {}", command.code_name)),
+            ErrorKind::Write(WriteFailure::WriteError(write)) => {
+                Self::Broken(format!("MongoDB refused a write with code {}", write.code))
+            }
+            _ => Self::Broken("MongoDB or its driver failed in an unforeseen way".to_owned()),
+        }
+    }
+}
+
+/// True where a unique key refused the write.
+pub(super) fn is_taken(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE_KEY,
+        ErrorKind::InsertMany(many) => many.write_errors.iter().flatten().any(|write| write.code == DUPLICATE_KEY),
+        ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
+        _ => false,
+    }
+}
+
+/// A taken unique key as [`StoreError::Exists`], anything else as it is.
+pub(super) fn taken<T>(result: Attempt<T>, what: &'static str, key: &str) -> Attempt<T> {
+    result.map_err(|failure| match failure {
+        Failure::Driver(error) if is_taken(&error) => Failure::Store(StoreError::Exists { what, key: key.to_owned() }),
+        other => other,
+    })
+}
+
+/// A transaction that is open.
+pub(super) struct Tx {
+    session: ClientSession,
+    db: Database,
+}
+
+impl Tx {
+    fn collection(&self, name: &str) -> Collection<Document> {
+        self.db.collection(name)
+    }
+
+    /// The first document that fits.
+    pub(super) async fn find(&mut self, name: &str, filter: Document) -> Attempt<Option<Document>> {
+        Ok(self.collection(name).find_one(filter).session(&mut self.session).await?)
+    }
+
+    /// The document with the greatest value of a field.
+    pub(super) async fn last(&mut self, name: &str, field: &str) -> Attempt<Option<Document>> {
+        let collection = self.collection(name);
+        let finding = collection.find_one(Document::new()).sort(doc! { field: -1 });
+        Ok(finding.session(&mut self.session).await?)
+    }
+
+    /// Adds a document; its unique keys must be free.
+    pub(super) async fn insert(&mut self, name: &str, document: Document) -> Attempt<()> {
+        self.collection(name).insert_one(document).session(&mut self.session).await?;
+        Ok(())
+    }
+
+    /// Adds documents, at least one.
+    pub(super) async fn insert_all(&mut self, name: &str, documents: Vec<Document>) -> Attempt<()> {
+        self.collection(name).insert_many(documents).session(&mut self.session).await?;
+        Ok(())
+    }
+
+    /// Changes the one document that fits; false where none does.
+    pub(super) async fn update(&mut self, name: &str, filter: Document, change: Document) -> Attempt<bool> {
+        let updated = self.collection(name).update_one(filter, change).session(&mut self.session).await?;
+        Ok(updated.matched_count == 1)
+    }
+
+    /// Changes all documents that fit.
+    pub(super) async fn update_all(&mut self, name: &str, filter: Document, change: Document) -> Attempt<()> {
+        self.collection(name).update_many(filter, change).session(&mut self.session).await?;
+        Ok(())
+    }
+
+    /// Puts a document in place of the one with its id, or beside the others.
+    pub(super) async fn put(&mut self, name: &str, document: Document) -> Attempt<()> {
+        let id = document.get("_id").cloned();
+        let collection = self.collection(name);
+        let replacing = collection.replace_one(doc! { "_id": id }, document).upsert(true);
+        replacing.session(&mut self.session).await?;
+        Ok(())
+    }
+
+    /// Deletes all documents that fit.
+    pub(super) async fn delete_all(&mut self, name: &str, filter: Document) -> Attempt<()> {
+        self.collection(name).delete_many(filter).session(&mut self.session).await?;
+        Ok(())
+    }
+
+    async fn attempt<C, T>(&mut self, context: &C, work: Work<C, T>, deadline: Instant) -> Attempt<T> {
+        let starting = self.session.start_transaction().read_concern(ReadConcern::snapshot());
+        starting.write_concern(majority()).await?;
+        match work(self, context).await {
+            Ok(value) => self.commit(deadline).await.map(|()| value),
+            Err(failure) => {
+                // Where this is lost the server forgets the transaction by itself.
+                let _ = self.session.abort_transaction().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Commits; an answer that was lost is asked for again, which is the same commit and never a second one.
+    async fn commit(&mut self, deadline: Instant) -> Attempt<()> {
+        loop {
+            match self.session.commit_transaction().await {
+                Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && Instant::now() < deadline => {
+                    sleep(PAUSE_MAX).await;
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+}
+
+impl MongoStore {
+    /// Does work in a transaction of a majority, again where it collided with another or the primary changed.
+    pub(super) async fn write<C, T>(&self, context: C, work: Work<C, T>) -> StoreResult<T>
+    where
+        C: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        // Held by the caller and not by the work: a server that hangs holds up nobody for longer than this.
+        let _turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| late())?;
+        let store = self.clone();
+        finish(deadline, async move { store.transact(context, work, deadline).await }).await
+    }
+
+    async fn transact<C, T>(self, context: C, work: Work<C, T>, deadline: Instant) -> StoreResult<T> {
+        let mut tx = Tx { session: self.client.start_session().await?, db: self.db };
+        let mut pause = Duration::from_millis(2);
+        loop {
+            match tx.attempt(&context, work, deadline).await {
+                Err(Failure::Driver(error))
+                    if error.contains_label(TRANSIENT_TRANSACTION_ERROR) && Instant::now() < deadline =>
+                {
+                    sleep(up_to(pause)).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Does work outside of a transaction: reads, and single writes that settle their race by themselves.
+    pub(super) async fn run<T, F>(&self, work: impl FnOnce(Database) -> F + Send) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        finish(Instant::now() + ANSWER_WITHIN, work(self.db.clone())).await
+    }
+}
+
+/// Waits for work until the deadline. The work itself always runs to its end: to drop the driver's futures half way is unsafe.
+async fn finish<T: Send + 'static>(
+    deadline: Instant,
+    work: impl Future<Output = StoreResult<T>> + Send + 'static,
+) -> StoreResult<T> {
+    match timeout_at(deadline, tokio::spawn(work)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(ended)) if ended.is_panic() => Err(StoreError::Broken("work on the store panicked".to_owned())),
+        Ok(Err(_)) => Err(StoreError::Unavailable("the server is shutting down".to_owned())),
+        Err(_) => Err(late()),
+    }
+}
+
+fn late() -> StoreError {
+    StoreError::Unavailable(format!("MongoDB did not answer within {} s", ANSWER_WITHIN.as_secs()))
+}
+
+/// A random part of a pause, so that those who collided do not meet again.
+fn up_to(pause: Duration) -> Duration {
+    let [part, ..] = *Uuid::new_v4().as_bytes();
+    pause * u32::from(part) / 255
+}
