@@ -343,7 +343,7 @@ fn a_server_that_cannot_renew_is_sent_the_old_token_while_that_is_good() {
         _ => (503, json!({ "error": "temporarily_unavailable", "error_description": "the store is not available" })),
     });
     let desk = Desk::new(&server.url);
-    desk.plant("a", 20);
+    desk.plant("a", 29);
     desk.run(&["whoami"]).done();
     assert!(server.times("POST /oauth2/token") > 0);
 
