@@ -120,7 +120,7 @@ pub enum UpError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file beside the database cannot be written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; see to its mode and to the room on its disk", path.display())]
     File {
         /// The file.
         path: PathBuf,

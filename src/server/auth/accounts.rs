@@ -88,7 +88,7 @@ pub enum AccountError {
     #[error("only the hospital's own apps may end all sessions; end your own by its sid, or revoke its token")]
     NotOurApp,
     /// The current password is another one.
-    #[error("the current password is not right")]
+    #[error("the current password is not right; type the one that you sign in with")]
     WrongPassword,
     /// Too many failures: wait.
     #[error("too many attempts failed; wait before the next one")]

@@ -63,7 +63,7 @@ pub enum TokenError {
     #[error("{0} is missing")]
     Missing(&'static str),
     /// Unknown client or wrong secret.
-    #[error("client authentication failed")]
+    #[error("client authentication failed; see that client_id and secret are right and the client is enabled")]
     InvalidClient,
     /// The client may not use this grant.
     #[error("this client may not do this; see how it is registered")]

@@ -137,7 +137,9 @@ impl Keys {
         let signers: Vec<(KeyRecord, Signer)> =
             published.iter().filter(|key| key.algorithm == "ES256").map(|key| ((*key).into(), signer(key))).collect();
         if signers.last().is_none_or(|(record, _)| record.retired_at.is_some()) {
-            return Err(AuthStartError::Key("there is no ES256 key"));
+            return Err(AuthStartError::Key(
+                "the store holds no ES256 key that signs; start the server again, which makes one",
+            ));
         }
         let jwks = json!({ "keys": published.iter().map(|key| key.public_jwk.clone()).collect::<Vec<_>>() });
         Ok(Self { verifiers, signers, records, jwks })
@@ -176,11 +178,18 @@ fn verifier(key: &SigningKey) -> Result<Verifier, AuthStartError> {
     let algorithm = match key.algorithm.as_str() {
         "ES256" => Algorithm::ES256,
         "RS256" => Algorithm::RS256,
-        _ => return Err(AuthStartError::Key("a stored key has an algorithm that this version does not know")),
+        _ => {
+            return Err(AuthStartError::Key(
+                "a stored key has an algorithm that this version does not know; start the version that made it",
+            ));
+        }
     };
-    let jwk = serde_json::from_value(key.public_jwk.clone())
-        .map_err(|_| AuthStartError::Key("a stored key's public part is not a JWK"))?;
-    let key = DecodingKey::from_jwk(&jwk).map_err(|_| AuthStartError::Key("a stored key's public part is damaged"))?;
+    let jwk = serde_json::from_value(key.public_jwk.clone()).map_err(|_| {
+        AuthStartError::Key("a stored key's public part is not a JWK; restore the newest backup, which makes new keys")
+    })?;
+    let key = DecodingKey::from_jwk(&jwk).map_err(|_| {
+        AuthStartError::Key("a stored key's public part is damaged; restore the newest backup, which makes new keys")
+    })?;
     Ok(Verifier { algorithm, key })
 }
 

@@ -91,13 +91,13 @@ pub enum AuthError {
     #[error("the access token has expired; get a new one")]
     TokenExpired,
     /// Not enough for this.
-    #[error("the access token lacks the scope {0}")]
+    #[error("the access token lacks the scope {0}; get one for it, or ask an administrator whether you may")]
     InsufficientScope(Scope),
     /// Only a service account with `tickets:delegate` may say for whom it acts.
     #[error("only a service account with the scope tickets:delegate may act on behalf of a user")]
     DelegationNotAllowed,
     /// Nobody of that name may act.
-    #[error("the user named in X-On-Behalf-Of does not exist or is disabled")]
+    #[error("the user named in X-On-Behalf-Of does not exist or is disabled; name one who may act")]
     UnknownOnBehalfOf,
 }
 

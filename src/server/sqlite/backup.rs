@@ -137,7 +137,7 @@ pub enum BackupError {
     #[error("{} is the data directory or within it; keep backups elsewhere, best on another disk", .0.display())]
     WithinData(PathBuf),
     /// The file system.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}; see to its mode and to the room on its disk", path.display())]
     Io {
         /// Where.
         path: PathBuf,
