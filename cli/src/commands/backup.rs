@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{context::Context, failure::Failure, paths::DataDir};
 
-/// Backs up embedded data, also while it serves.
+/// Back up embedded data, also while it serves
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   medreq backup create --data-dir /var/lib/medreq --to /backups
@@ -21,26 +21,26 @@ pub(crate) struct Backup {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Makes one.
+    /// Make one
     #[command(after_help = "Example:\n  medreq backup create --data-dir /var/lib/medreq --to /backups")]
     Create {
         #[command(flatten)]
         data_dir: DataDir,
-        /// Where backups are kept, each in a directory of its own.
+        /// Where backups are kept, each in a directory of its own
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
-    /// Lists them, oldest first.
+    /// List them, oldest first
     #[command(after_help = "Example:\n  medreq backup list --to /backups --json")]
     List {
-        /// Where backups are kept.
+        /// Where backups are kept
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
-    /// Proves one: checksums, integrity, every ticket rebuilt from its events, the chain of the audit log, accounts that read.
+    /// Prove one: checksums, integrity, every ticket rebuilt from its events, the chain of the audit log, accounts that read
     #[command(after_help = "Example:\n  medreq backup verify /backups/20300115T100000Z-1a2b3c4d")]
     Verify {
-        /// The backup's directory.
+        /// The backup's directory
         backup: PathBuf,
     },
 }

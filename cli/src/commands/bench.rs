@@ -38,7 +38,7 @@ const WARDS: usize = 8;
 const CABINETS_PER_WARD: usize = 8;
 const MEDICATIONS: usize = 50;
 
-/// Measures durable creates and cached reads over loopback, with a server of its own in a directory of its own.
+/// Measure durable creates and cached reads over loopback, with a server of its own in a directory of its own
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  medreq bench\n  medreq bench --connections 64 --seconds 10 --json")]
 pub(crate) struct Bench {

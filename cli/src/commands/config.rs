@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{context::Context, failure::Failure};
 
-/// Shows the configuration
+/// Show the configuration
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

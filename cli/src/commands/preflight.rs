@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{context::Context, failure::Failure, paths::DataDir};
 
-/// Checks disk, memory, limits, port and clock of this machine; exit 0 well, 3 will not work, 4 should be mended.
+/// Check disk, memory, limits, port and clock of this machine; exit 0 well, 3 will not work, 4 should be mended
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  medreq preflight --data-dir /var/lib/medreq --listen 0.0.0.0:8080 --json")]
 pub(crate) struct Preflight {

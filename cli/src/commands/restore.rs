@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{context::Context, failure::Failure, paths::DataDir};
 
-/// Restores a backup of embedded data; all sessions end.
+/// Restore a backup of embedded data; all sessions end
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   medreq restore /backups/20300115T100000Z-1a2b3c4d --data-dir /var/lib/medreq
@@ -16,12 +16,12 @@ use crate::{context::Context, failure::Failure, paths::DataDir};
 
 The backup is verified first. With --replace the data that was there is kept within the directory.")]
 pub(crate) struct Restore {
-    /// The backup's directory.
+    /// The backup's directory
     backup: PathBuf,
     #[command(flatten)]
     data_dir: DataDir,
-    /// Also where data lies already; it is kept aside.
-    #[arg(long, visible_alias = "yes")]
+    /// Also where data lies already; it is kept aside
+    #[arg(long)]
     replace: bool,
 }
 

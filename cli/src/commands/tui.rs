@@ -5,7 +5,7 @@ use medreq::client::ClientError;
 
 use crate::{context::Context, failure::Failure};
 
-/// Shows the live queue in the terminal; `q` leaves it.
+/// Show the live queue in the terminal; `q` leaves it
 #[derive(Debug, Args)]
 #[command(after_help = "It uses the sign-in of `medreq login`, and renews it by itself.\n\nExample:\n  medreq tui")]
 pub(crate) struct Tui;

@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{context::Context, failure::Failure, logging, paths, paths::DataDir};
 
-/// Serves a hospital from one directory, in the foreground.
+/// Serve a hospital from one directory, in the foreground
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   medreq up --demo
@@ -48,19 +48,19 @@ pub(crate) struct Up {
     /// Its private key in PEM form, not readable by everybody
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
-    /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start.
+    /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// The hospital's time zone at the first start, such as America/Sao_Paulo; `medreq site set` changes it later [default: this machine's]
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<ZoneName>,
-    /// Address of a proxy whose X-Forwarded-For is believed; may be repeated.
+    /// Address of a proxy whose X-Forwarded-For is believed; may be repeated
     #[arg(long = "trusted-proxy", value_name = "IP")]
     trusted_proxies: Vec<IpAddr>,
-    /// Fill an empty directory with a believable hospital, and serve it.
+    /// Fill an empty directory with a believable hospital, and serve it
     #[arg(long)]
     pub(crate) demo: bool,
-    /// Let the demo's nurses and pharmacists go on working.
+    /// Let the demo's nurses and pharmacists go on working
     #[arg(long, requires = "demo")]
     live: bool,
     /// How the log on stderr looks [env: MEDREQ_LOG_FORMAT] [default: text]
