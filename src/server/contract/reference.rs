@@ -42,6 +42,21 @@ pub(crate) async fn reference_data_is_written_whole_or_not_at_all(ports: Ports) 
     ports.reference.change_reference(change).await.unwrap();
     let (_, levels) = ports.reference.cabinet(&code("UTI-01")).await.unwrap().unwrap();
     assert_eq!(levels.len(), 4);
+    let level = levels[0].clone();
+    // Of two records with one code in one change the later counts.
+    let change = ReferenceChanges {
+        pharmacies: vec![pharmacy("CENTRAL"), renamed.clone()],
+        par_levels: vec![
+            (code("UTI-01"), code("HEPARINA"), Some(level.clone())),
+            (code("UTI-01"), code("HEPARINA"), None),
+            (code("UTI-01"), level.medication.clone(), None),
+            (code("UTI-01"), level.medication.clone(), Some(level.clone())),
+        ],
+        ..ReferenceChanges::default()
+    };
+    ports.reference.change_reference(change).await.unwrap();
+    assert_eq!(ports.reference.pharmacies().await.unwrap()[0], renamed);
+    assert_eq!(ports.reference.cabinet(&code("UTI-01")).await.unwrap().unwrap().1, levels);
     assert!(ports.reference.cabinet(&code("NONE")).await.unwrap().is_none());
     assert_eq!(ports.reference.cabinets().await.unwrap().len(), hospital().cabinets.len());
 

@@ -324,6 +324,7 @@ fn of_store(error: &StoreError) -> Answer {
             )
             .retry_after(Duration::from_secs(1))
         }
+        StoreError::Unknown(cause) => outcome_unknown(cause),
         StoreError::DiskFull => {
             tracing::error!("the store's disk is full");
             Answer::new(
@@ -355,6 +356,16 @@ fn of_store(error: &StoreError) -> Answer {
     }
 }
 
+fn outcome_unknown(cause: &str) -> Answer {
+    tracing::error!(error = %cause, "the outcome of a write is not known");
+    Answer::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "outcome_unknown",
+        "it is not known whether this was done; send it again with the same idempotency key",
+    )
+    .retry_after(Duration::from_secs(1))
+}
+
 fn of_submit(error: &SubmitError) -> Answer {
     match error {
         SubmitError::KeyReused => Answer::new(
@@ -363,15 +374,7 @@ fn of_submit(error: &SubmitError) -> Answer {
             "this Idempotency-Key was used for another request; use a new key for a new request",
         ),
         SubmitError::Overloaded { retry_after } => ApiError::Busy { client: false, retry_after: *retry_after }.answer(),
-        SubmitError::Unknown(cause) => {
-            tracing::error!(error = %cause, "a command's outcome is not known");
-            Answer::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "outcome_unknown",
-                "it is not known whether this was done; send it again with the same idempotency key",
-            )
-            .retry_after(Duration::from_secs(1))
-        }
+        SubmitError::Unknown(cause) => outcome_unknown(cause),
         SubmitError::Store(error) => of_store(error),
     }
 }

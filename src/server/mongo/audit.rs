@@ -30,7 +30,7 @@ pub(super) async fn append(tx: &mut Tx, entries: &[AuditEntry]) -> Attempt<()> {
         newest += 1;
         documents.push(document(newest, entry, &mut previous));
     }
-    tx.insert_all("audit", documents).await?;
+    tx.insert_all("audit", &documents).await?;
     let change = doc! { "$set": { "newest": newest, "hash": bytes(&previous) } };
     if tx.update("audit_head", doc! { "_id": HEAD, "newest": before }, change).await? {
         Ok(())

@@ -1,19 +1,24 @@
 //! Users, clients, keys, links and settings. Every write takes its audit entry along in its own transaction, whose head settles the races of all nodes.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::{
+    Database,
+    bson::{Bson, Document, doc},
+};
 
 use super::{
     MongoStore,
     audit::append,
     read::{Fields, bytes, records},
     reference::require,
-    transaction::{Attempt, Tx, is_taken, taken},
+    transaction::{Attempt, Tx, is_taken, one_taken, taken},
 };
 use crate::{
-    domain::code::Username,
+    domain::code::{PharmacyCode, Username, WardCode},
     server::{
         ports::{
             AuditEntry, AuditQuery, Authority, Client, IdentityStore, Page, SigningKey, StoreError, StoreResult, User,
@@ -50,12 +55,9 @@ impl IdentityStore for MongoStore {
         let updated: Vec<User> = updated.into_iter().map(|was| User { version: was.version + 1, ..was }).collect();
         self.write((created, updated, audit), |tx, (created, updated, audit)| {
             async move {
-                for user in created {
-                    insert_user(tx, user).await?;
-                }
-                for user in updated {
-                    update_user(tx, user).await?;
-                }
+                check_places(tx, created.iter().chain(updated)).await?;
+                insert_users(tx, created).await?;
+                update_users(tx, updated).await?;
                 append(tx, audit).await
             }
             .boxed()
@@ -89,9 +91,7 @@ impl IdentityStore for MongoStore {
         let client = Client { version: was.version + 1, ..was };
         self.write((client.clone(), audit), |tx, (client, audit)| {
             async move {
-                client_places(tx, client).await?;
-                let document = client_document(client)?;
-                replace(tx, ("clients", "client"), &client.client_id, document, client.version).await?;
+                update_client(tx, client).await?;
                 append(tx, std::slice::from_ref(audit)).await
             }
             .boxed()
@@ -166,10 +166,10 @@ impl IdentityStore for MongoStore {
 
     async fn take_link(&self, hash: [u8; 32], purpose: &str, now: Timestamp) -> StoreResult<Option<Option<String>>> {
         let filter = takeable(hash, purpose, now);
-        let taking = move |db: mongodb::Database| async move {
+        let taking = move |db: Database| async move {
             Ok(db.collection::<Document>("links").find_one_and_delete(filter).await?)
         };
-        let taken = self.run(taking).await?;
+        let taken = self.write_alone(taking).await?;
         taken.as_ref().map(subject).transpose()
     }
 
@@ -183,13 +183,13 @@ impl IdentityStore for MongoStore {
 
     async fn fix_setting(&self, name: &str, value: &str) -> StoreResult<String> {
         let fixed = doc! { "_id": name, "value": value };
-        let inserting = move |db: mongodb::Database| async move {
+        let inserting = move |db: Database| async move {
             match db.collection("settings").insert_one(fixed).await {
                 Err(error) if !is_taken(&error) => Err(error.into()),
                 _ => Ok(()),
             }
         };
-        self.run(inserting).await?;
+        self.write_alone(inserting).await?;
         Ok(self.setting(name).await?.unwrap_or_else(|| value.to_owned()))
     }
 
@@ -210,14 +210,11 @@ impl IdentityStore for MongoStore {
     }
 }
 
-async fn check_places(tx: &mut Tx, user: &User) -> Attempt<()> {
-    for ward in &user.wards {
-        require(tx, "ward", ward.as_str()).await?;
-    }
-    for pharmacy in &user.pharmacies {
-        require(tx, "pharmacy", pharmacy.as_str()).await?;
-    }
-    Ok(())
+async fn check_places(tx: &mut Tx, users: impl Iterator<Item = &User> + Clone + Send) -> Attempt<()> {
+    let wards = users.clone().flat_map(|user| &user.wards).map(WardCode::as_str);
+    require(tx, "ward", wards).await?;
+    let pharmacies = users.flat_map(|user| &user.pharmacies).map(PharmacyCode::as_str);
+    require(tx, "pharmacy", pharmacies).await
 }
 
 fn user_document(user: &User) -> StoreResult<Document> {
@@ -231,39 +228,43 @@ fn user_document(user: &User) -> StoreResult<Document> {
     })
 }
 
-async fn insert_user(tx: &mut Tx, user: &User) -> Attempt<()> {
-    check_places(tx, user).await?;
-    taken(tx.insert("users", user_document(user)?).await, "user", user.username.as_str())
+async fn insert_users(tx: &mut Tx, users: &[User]) -> Attempt<()> {
+    let documents = users.iter().map(user_document).collect::<StoreResult<Vec<_>>>()?;
+    let inserted = tx.insert_all("users", &documents).await;
+    one_taken(inserted, "user", &documents, |user| user.text("username").unwrap_or_default().to_owned())
 }
 
-async fn update_user(tx: &mut Tx, user: &User) -> Attempt<()> {
-    check_places(tx, user).await?;
-    let replaced = replace(tx, ("users", "user"), &user.id.0.to_string(), user_document(user)?, user.version).await;
-    taken(replaced, "user", user.username.as_str())
-}
-
-/// Puts a document of the next version in place of the one of its id, if that is of the version before.
-async fn replace(
-    tx: &mut Tx,
-    (name, what): (&str, &'static str),
-    id: &str,
-    mut document: Document,
-    version: u64,
-) -> Attempt<()> {
-    document.remove("_id");
-    let filter = doc! { "_id": id, "version": version.cast_signed() - 1 };
-    if tx.update(name, filter, doc! { "$set": document }).await? {
-        return Ok(());
+/// Puts users of their next version in place of those of the version before. Whoever changes one meanwhile collides with this transaction.
+async fn update_users(tx: &mut Tx, users: &[User]) -> Attempt<()> {
+    let ids: Vec<String> = users.iter().map(|user| user.id.0.to_string()).collect();
+    let found = tx.find_all("users", doc! { "_id": { "$in": &ids } }).await?;
+    let versions = found.iter().map(|user| Ok((user.text("_id")?.to_owned(), user.number("version")?)));
+    let mut versions = versions.collect::<StoreResult<HashMap<_, _>>>()?;
+    for (user, id) in users.iter().zip(&ids) {
+        match versions.get_mut(id) {
+            None => return Err(StoreError::Missing { what: "user", key: id.clone() }.into()),
+            Some(version) if *version + 1 != user.version.cast_signed() => return Err(StoreError::Changed.into()),
+            Some(version) => *version += 1,
+        }
     }
-    let there = tx.find(name, doc! { "_id": id }).await?.is_some();
-    Err(if there { StoreError::Changed } else { StoreError::Missing { what, key: id.to_owned() } }.into())
+    tx.delete_all("users", doc! { "_id": { "$in": ids } }).await?;
+    insert_users(tx, users).await
 }
 
 async fn client_places(tx: &mut Tx, client: &Client) -> Attempt<()> {
-    for ward in client.wards.iter().flatten() {
-        require(tx, "ward", ward.as_str()).await?;
+    require(tx, "ward", client.wards.iter().flatten().map(WardCode::as_str)).await
+}
+
+/// Puts a client of its next version in place of the one of the version before.
+async fn update_client(tx: &mut Tx, client: &Client) -> Attempt<()> {
+    client_places(tx, client).await?;
+    let id = client.client_id.as_str();
+    let was = doc! { "_id": id, "version": client.version.cast_signed() - 1 };
+    if tx.update("clients", was, doc! { "$set": client_document(client)? }).await? {
+        return Ok(());
     }
-    Ok(())
+    let there = tx.find("clients", doc! { "_id": id }).await?.is_some();
+    Err(if there { StoreError::Changed } else { StoreError::Missing { what: "client", key: id.to_owned() } }.into())
 }
 
 fn client_document(client: &Client) -> StoreResult<Document> {

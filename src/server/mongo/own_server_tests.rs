@@ -4,14 +4,18 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use mongodb::bson::doc;
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant, sleep, timeout},
+};
 
 use super::{ConnectError, MongoStore, testing::OwnServer};
 use crate::{
     domain::reason::Role,
     server::{
         contract::{WAIT, entry, user},
-        ports::{AuditQuery, IdentityStore, User},
+        ports::{AuditQuery, IdentityStore, StoreError, User},
     },
 };
 
@@ -48,7 +52,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         })
     });
     let writers: Vec<_> = writers.collect();
-    tokio::time::timeout(WAIT, counted.wait_for(|count| *count >= 40)).await.expect("writes are acknowledged").unwrap();
+    timeout(WAIT, counted.wait_for(|count| *count >= 40)).await.expect("writes are acknowledged").unwrap();
     server.kill();
     let acknowledged: Vec<User> = join_all(writers).await.into_iter().flat_map(Result::unwrap).collect();
     server.restart().await;
@@ -61,4 +65,22 @@ async fn what_was_acknowledged_survives_a_kill() {
     let audited = store.audit_entries(AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap().total;
     assert_eq!(there, audited);
     store.insert_users(vec![user("after", Role::Nurse)], vec![entry("user_created")]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MEDREQ_TEST_MONGOD"]
+async fn a_commit_that_takes_too_long_is_reported_as_unknown() {
+    let server = OwnServer::replica_set().await;
+    let store = MongoStore::connect(&server.address(), "medreq").await.unwrap();
+    let slow = doc! { "failCommands": ["commitTransaction"], "blockConnection": true, "blockTimeMS": 11_000 };
+    server.admin(doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": slow }).await.unwrap();
+    let ana = user("ana", Role::Nurse);
+    let written = store.insert_users(vec![ana.clone()], vec![]).await;
+    assert!(matches!(written, Err(StoreError::Unknown(_))), "{written:?}");
+    // It goes on by itself, and is there at last.
+    let deadline = Instant::now() + WAIT;
+    while store.user(&ana.username).await.unwrap().is_none() {
+        assert!(Instant::now() < deadline, "it was dropped half way");
+        sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -69,7 +69,7 @@ pub(super) fn records<T: DeserializeOwned>(documents: &[Document]) -> StoreResul
 impl MongoStore {
     /// The first document that fits.
     pub(super) async fn find(&self, name: &'static str, filter: Document) -> StoreResult<Option<Document>> {
-        self.run(move |db| async move { Ok(db.collection(name).find_one(filter).await?) }).await
+        self.read(move |db| async move { Ok(db.collection(name).find_one(filter).await?) }).await
     }
 
     /// All documents that fit, in this order.
@@ -79,7 +79,7 @@ impl MongoStore {
         filter: Document,
         sort: Document,
     ) -> StoreResult<Vec<Document>> {
-        self.run(move |db| async move { Ok(db.collection(name).find(filter).sort(sort).await?.try_collect().await?) })
+        self.read(move |db| async move { Ok(db.collection(name).find(filter).sort(sort).await?.try_collect().await?) })
             .await
     }
 
@@ -91,7 +91,7 @@ impl MongoStore {
         sort: Document,
         limit: i64,
     ) -> StoreResult<(Vec<Document>, u64)> {
-        self.run(move |db| async move {
+        self.read(move |db| async move {
             let collection: Collection<Document> = db.collection(name);
             let total = collection.count_documents(filter.clone()).await?;
             let found = collection.find(doc! { "$and": [filter, from] }).sort(sort).limit(limit).await?;

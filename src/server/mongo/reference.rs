@@ -1,5 +1,7 @@
 //! Places, medications and the site. A change becomes visible whole or not at all.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use mongodb::{
@@ -13,11 +15,11 @@ use super::{
     audit::append,
     medications,
     read::{Fields, bytes, records},
-    transaction::{Attempt, Tx, is_taken, taken},
+    transaction::{Attempt, Tx, is_taken, one_taken},
 };
 use crate::{
     domain::{
-        code::{CabinetCode, MedicationCode},
+        code::{CabinetCode, MedicationCode, WardCode},
         facts::Policy,
         routing::RoutingRule,
         ticket::Identifier,
@@ -114,7 +116,7 @@ impl ReferenceStore for MongoStore {
                 _ => Ok(()),
             }
         };
-        self.run(keeping).await
+        self.write_alone(keeping).await
     }
 }
 
@@ -129,98 +131,109 @@ fn stored_reply(document: &Document) -> StoreResult<StoredReply> {
     })
 }
 
-/// Refuses a code that names nothing.
-pub(super) async fn require(tx: &mut Tx, what: &'static str, code: &str) -> Attempt<()> {
+/// Refuses the first code that names nothing.
+pub(super) async fn require(
+    tx: &mut Tx,
+    what: &'static str,
+    codes: impl Iterator<Item = &str> + Clone + Send,
+) -> Attempt<()> {
     let name = match what {
         "pharmacy" => "pharmacies",
         "ward" => "wards",
         "cabinet" => "cabinets",
         _ => "medications",
     };
-    match tx.find(name, doc! { "_id": code }).await? {
-        Some(_) => Ok(()),
-        None => Err(StoreError::Missing { what, key: code.to_owned() }.into()),
+    let wanted: BTreeSet<&str> = codes.clone().collect();
+    if wanted.is_empty() {
+        return Ok(());
     }
+    let wanted: Vec<&str> = wanted.into_iter().collect();
+    let known = tx.ids(name, doc! { "_id": { "$in": wanted } }).await?;
+    for code in codes {
+        if !known.contains(code) {
+            return Err(StoreError::Missing { what, key: code.to_owned() }.into());
+        }
+    }
+    Ok(())
 }
 
+/// As many round trips for a thousand records as for one: what is referred to is looked up and written sort by sort.
 async fn change(tx: &mut Tx, changes: &ReferenceChanges) -> Attempt<()> {
-    for pharmacy in &changes.pharmacies {
-        put(tx, "pharmacies", pharmacy.code.as_str(), pharmacy).await?;
-    }
-    for ward in &changes.wards {
-        require(tx, "pharmacy", ward.pharmacy.as_str()).await?;
-        put(tx, "wards", ward.code.as_str(), ward).await?;
-    }
-    for cabinet in &changes.cabinets {
-        require(tx, "ward", cabinet.ward.as_str()).await?;
-        put(tx, "cabinets", cabinet.code.as_str(), cabinet).await?;
-    }
-    for medication in &changes.medications {
-        tx.put("medications", medications::document(medication)?).await?;
-    }
-    for (cabinet, medication, level) in &changes.par_levels {
-        put_par_level(tx, cabinet, medication, level.as_ref()).await?;
-    }
-    if let Some(site) = &changes.site {
+    let ReferenceChanges { pharmacies, wards, cabinets, medications, par_levels, site, routing, audit } = changes;
+    put_all(tx, "pharmacies", pharmacies, |pharmacy| pharmacy.code.as_str()).await?;
+    require(tx, "pharmacy", wards.iter().map(|ward| ward.pharmacy.as_str())).await?;
+    put_all(tx, "wards", wards, |ward| ward.code.as_str()).await?;
+    require(tx, "ward", cabinets.iter().map(|cabinet| cabinet.ward.as_str())).await?;
+    put_all(tx, "cabinets", cabinets, |cabinet| cabinet.code.as_str()).await?;
+    tx.put_all("medications", medications.iter().map(medications::document).collect::<StoreResult<_>>()?).await?;
+    put_par_levels(tx, par_levels).await?;
+    if let Some(site) = site {
         for (name, value) in stored::site_settings(site)? {
             tx.put("settings", doc! { "_id": name, "value": value }).await?;
         }
     }
-    if let Some(rules) = &changes.routing {
+    if let Some(rules) = routing {
         put_routing_rules(tx, rules).await?;
     }
     // Last, so that an identifier may move from one record of the change to another.
     put_identifiers(tx, changes).await?;
-    append(tx, &changes.audit).await
+    append(tx, audit).await
 }
 
-async fn put(tx: &mut Tx, name: &str, code: &str, record: &(impl Serialize + Sync)) -> Attempt<()> {
-    tx.put(name, doc! { "_id": code, "body": serde_json::to_string(record)? }).await
-}
-
-async fn put_par_level(
+async fn put_all<T: Serialize + Sync>(
     tx: &mut Tx,
-    cabinet: &CabinetCode,
-    medication: &MedicationCode,
-    level: Option<&ParLevel>,
+    name: &str,
+    records: &[T],
+    code: impl Fn(&T) -> &str + Send,
 ) -> Attempt<()> {
-    require(tx, "cabinet", cabinet.as_str()).await?;
-    require(tx, "medication", medication.as_str()).await?;
-    let id = format!("{cabinet} {medication}");
-    let Some(level) = level else {
-        return tx.delete_all("par_levels", doc! { "_id": id }).await;
-    };
-    let document = doc! {
-        "_id": id,
-        "cabinet": cabinet.as_str(),
-        "medication": medication.as_str(),
-        "body": serde_json::to_string(level)?,
-    };
-    tx.put("par_levels", document).await
+    let documents =
+        records.iter().map(|record| Ok(doc! { "_id": code(record), "body": serde_json::to_string(record)? }));
+    tx.put_all(name, documents.collect::<StoreResult<_>>()?).await
+}
+
+async fn put_par_levels(tx: &mut Tx, levels: &[(CabinetCode, MedicationCode, Option<ParLevel>)]) -> Attempt<()> {
+    require(tx, "cabinet", levels.iter().map(|(cabinet, _, _)| cabinet.as_str())).await?;
+    require(tx, "medication", levels.iter().map(|(_, medication, _)| medication.as_str())).await?;
+    // Of two for one medication of a cabinet the later counts.
+    let by_id: BTreeMap<String, _> = levels.iter().map(|level| (format!("{} {}", level.0, level.1), level)).collect();
+    let mut documents = Vec::with_capacity(by_id.len());
+    for (id, (cabinet, medication, level)) in &by_id {
+        let Some(level) = level else { continue };
+        documents.push(doc! {
+            "_id": id,
+            "cabinet": cabinet.as_str(),
+            "medication": medication.as_str(),
+            "body": serde_json::to_string(level)?,
+        });
+    }
+    let ids: Vec<String> = by_id.into_keys().collect();
+    tx.delete_all("par_levels", doc! { "_id": { "$in": ids } }).await?;
+    tx.insert_all("par_levels", &documents).await
 }
 
 async fn put_routing_rules(tx: &mut Tx, rules: &[RoutingRule]) -> Attempt<()> {
-    for rule in rules {
-        require(tx, "pharmacy", rule.pharmacy.as_str()).await?;
-        for ward in &rule.wards {
-            require(tx, "ward", ward.as_str()).await?;
-        }
-    }
+    require(tx, "pharmacy", rules.iter().map(|rule| rule.pharmacy.as_str())).await?;
+    require(tx, "ward", rules.iter().flat_map(|rule| &rule.wards).map(WardCode::as_str)).await?;
     tx.put("settings", doc! { "_id": ROUTING, "value": serde_json::to_string(rules)? }).await
 }
 
 /// Adds the identifiers of all that was changed; one that another thing of its sort has is [`StoreError::Exists`].
 async fn put_identifiers(tx: &mut Tx, changes: &ReferenceChanges) -> Attempt<()> {
-    let owners: Vec<(&str, &str, &[Identifier])> = changes.identified().collect();
-    for (thing, owner, _) in &owners {
-        tx.delete_all("identifiers", doc! { "thing": *thing, "owner": *owner }).await?;
-    }
-    for (thing, owner, identifiers) in owners {
+    let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut documents = vec![];
+    for (thing, owner, identifiers) in changes.identified() {
+        owners.entry(thing).or_default().push(owner);
         for Identifier { system, value } in identifiers {
-            let document = doc! { "thing": thing, "system": system, "value": value, "owner": owner };
-            let inserted = tx.insert("identifiers", document).await;
-            taken(inserted, "identifier", &format!("{system}|{value}"))?;
+            documents.push(doc! { "thing": thing, "system": system, "value": value, "owner": owner });
         }
     }
-    Ok(())
+    for (thing, owners) in owners {
+        tx.delete_all("identifiers", doc! { "thing": thing, "owner": { "$in": owners } }).await?;
+    }
+    let inserted = tx.insert_all("identifiers", &documents).await;
+    let key = |field: &Document| {
+        let text = |name| field.text(name).unwrap_or_default();
+        format!("{}|{}", text("system"), text("value"))
+    };
+    one_taken(inserted, "identifier", &documents, key)
 }

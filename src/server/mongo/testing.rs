@@ -138,7 +138,7 @@ impl OwnServer {
         }
     }
 
-    async fn admin(&self, command: Document) -> mongodb::error::Result<Document> {
+    pub(super) async fn admin(&self, command: Document) -> mongodb::error::Result<Document> {
         let address = format!("mongodb://{}/?directConnection=true&serverSelectionTimeoutMS=500", self.host());
         Client::with_uri_str(address).await?.database("admin").run_command(command).await
     }
@@ -156,7 +156,7 @@ fn run(data: &TempDir, port: u16, replica_set: bool) -> Child {
     let program = std::env::var("MEDREQ_TEST_MONGOD").expect("MEDREQ_TEST_MONGOD names a mongod; see tests/engines");
     let mut command = Command::new(program);
     command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
-    command.args(["--port", &port.to_string(), "--dbpath"]).arg(data.path());
+    command.args(["--setParameter", "enableTestCommands=1", "--port", &port.to_string(), "--dbpath"]).arg(data.path());
     if replica_set {
         command.args(["--replSet", "rs0"]);
     }

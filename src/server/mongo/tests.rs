@@ -15,7 +15,7 @@ use crate::{
     domain::reason::Role,
     server::{
         contract::{self, Ports, entry, user},
-        ports::{AuditQuery, IdentityStore, StoreError},
+        ports::{AuditQuery, IdentityStore, ReferenceChanges, ReferenceStore, StoreError},
         sqlite::{OpenMode, SqliteStore},
         stored::AuditLink,
     },
@@ -120,4 +120,16 @@ async fn a_record_without_its_fields_is_refused_by_the_server() {
     let fresh = Fresh::new().await;
     let users = fresh.store.db.collection::<Document>("users");
     assert!(users.insert_one(doc! { "_id": "x", "username": "x" }).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MEDREQ_TEST_MONGO"]
+async fn a_long_list_is_written_well_within_the_time_for_an_answer() {
+    let fresh = Fresh::new().await;
+    let medications: Vec<_> = (0..5_000).map(|n| contract::medication(&format!("M-{n:05}"))).collect();
+    for _ in ["new", "replaced"] {
+        let changes = ReferenceChanges { medications: medications.clone(), ..ReferenceChanges::default() };
+        fresh.store.change_reference(changes).await.unwrap();
+    }
+    assert_eq!(fresh.store.all_medications().await.unwrap(), medications);
 }

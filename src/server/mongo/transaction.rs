@@ -1,9 +1,12 @@
 //! Transactions of a majority, tried again as long as that helps, and the reads and writes in them. Work may run more than once: it must never
 //! touch anything but its transaction.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
-use futures_util::future::BoxFuture;
+use futures_util::{TryStreamExt, future::BoxFuture};
 use mongodb::{
     ClientSession, Collection, Database,
     bson::{Document, doc},
@@ -13,7 +16,7 @@ use mongodb::{
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::{MongoStore, connect::majority};
+use super::{MongoStore, connect::majority, read::Fields};
 use crate::server::ports::{StoreError, StoreResult};
 
 /// How long a caller waits; what was begun goes on by itself after that.
@@ -70,7 +73,7 @@ impl From<Failure> for StoreError {
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
-            return Self::Unavailable("MongoDB did not say in time whether it has written; try again".to_owned());
+            return Self::Unknown("MongoDB did not say whether it has committed".to_owned());
         }
         match &*error.kind {
             // OutOfDiskSpace.
@@ -84,7 +87,7 @@ impl From<Error> for StoreError {
                 Self::Unavailable(format!("MongoDB put a write off for too long ({})", command.code_name))
             }
             ErrorKind::Write(WriteFailure::WriteConcernError(_)) => {
-                Self::Unavailable("a majority of MongoDB's nodes did not write in time; try again".to_owned())
+                Self::Unknown("a majority of MongoDB's nodes did not write in time".to_owned())
             }
             ErrorKind::Command(command) => Self::Broken(format!("MongoDB refused with {}", command.code_name)),
             ErrorKind::Write(WriteFailure::WriteError(write)) => {
@@ -113,6 +116,30 @@ pub(super) fn taken<T>(result: Attempt<T>, what: &'static str, key: &str) -> Att
     })
 }
 
+/// As [`taken`], where one of many documents met it.
+pub(super) fn one_taken<T>(
+    result: Attempt<T>,
+    what: &'static str,
+    documents: &[Document],
+    key: impl Fn(&Document) -> String,
+) -> Attempt<T> {
+    result.map_err(|failure| match &failure {
+        Failure::Driver(error) if is_taken(error) => match first_refused(error).and_then(|at| documents.get(at)) {
+            Some(document) => Failure::Store(StoreError::Exists { what, key: key(document) }),
+            None => failure,
+        },
+        _ => failure,
+    })
+}
+
+/// The place of the document that stopped an insert of many.
+fn first_refused(error: &Error) -> Option<usize> {
+    match &*error.kind {
+        ErrorKind::InsertMany(many) => many.write_errors.iter().flatten().map(|write| write.index).min(),
+        _ => None,
+    }
+}
+
 /// A transaction that is open.
 pub(super) struct Tx {
     session: ClientSession,
@@ -129,6 +156,21 @@ impl Tx {
         Ok(self.collection(name).find_one(filter).session(&mut self.session).await?)
     }
 
+    /// All documents that fit, in no order.
+    pub(super) async fn find_all(&mut self, name: &str, filter: Document) -> Attempt<Vec<Document>> {
+        let mut found = self.collection(name).find(filter).session(&mut self.session).await?;
+        Ok(found.stream(&mut self.session).try_collect().await?)
+    }
+
+    /// The ids, which are texts, of all documents that fit.
+    pub(super) async fn ids(&mut self, name: &str, filter: Document) -> Attempt<HashSet<String>> {
+        let collection = self.collection(name);
+        let finding = collection.find(filter).projection(doc! { "_id": 1 });
+        let mut found = finding.session(&mut self.session).await?;
+        let found: Vec<Document> = found.stream(&mut self.session).try_collect().await?;
+        Ok(found.iter().map(|found| Ok(found.text("_id")?.to_owned())).collect::<StoreResult<_>>()?)
+    }
+
     /// The document with the greatest value of a field.
     pub(super) async fn last(&mut self, name: &str, field: &str) -> Attempt<Option<Document>> {
         let collection = self.collection(name);
@@ -142,9 +184,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds documents, at least one.
-    pub(super) async fn insert_all(&mut self, name: &str, documents: Vec<Document>) -> Attempt<()> {
-        self.collection(name).insert_many(documents).session(&mut self.session).await?;
+    /// Adds documents; their unique keys must be free.
+    pub(super) async fn insert_all(&mut self, name: &str, documents: &[Document]) -> Attempt<()> {
+        if !documents.is_empty() {
+            self.collection(name).insert_many(documents).session(&mut self.session).await?;
+        }
         Ok(())
     }
 
@@ -167,6 +211,21 @@ impl Tx {
         let replacing = collection.replace_one(doc! { "_id": id }, document).upsert(true);
         replacing.session(&mut self.session).await?;
         Ok(())
+    }
+
+    /// Puts documents in place of those with their ids, which are texts, or beside the others; of two with one id the later counts. It takes two
+    /// round trips, however many they are.
+    pub(super) async fn put_all(&mut self, name: &str, documents: Vec<Document>) -> Attempt<()> {
+        let by_id: BTreeMap<String, Document> = documents
+            .into_iter()
+            .map(|document| Ok((document.text("_id")?.to_owned(), document)))
+            .collect::<StoreResult<_>>()?;
+        if by_id.is_empty() {
+            return Ok(());
+        }
+        let (ids, documents): (Vec<String>, Vec<Document>) = by_id.into_iter().unzip();
+        self.delete_all(name, doc! { "_id": { "$in": ids } }).await?;
+        self.insert_all(name, &documents).await
     }
 
     /// Deletes all documents that fit.
@@ -210,9 +269,9 @@ impl MongoStore {
     {
         let deadline = Instant::now() + ANSWER_WITHIN;
         // Held by the caller and not by the work: a server that hangs holds up nobody for longer than this.
-        let _turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| late())?;
+        let _turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| unanswered())?;
         let store = self.clone();
-        finish(deadline, async move { store.transact(context, work, deadline).await }).await
+        finish(deadline, unknown(), async move { store.transact(context, work, deadline).await }).await
     }
 
     async fn transact<C, T>(self, context: C, work: Work<C, T>, deadline: Instant) -> StoreResult<T> {
@@ -220,9 +279,7 @@ impl MongoStore {
         let mut pause = Duration::from_millis(2);
         loop {
             match tx.attempt(&context, work, deadline).await {
-                Err(Failure::Driver(error))
-                    if error.contains_label(TRANSIENT_TRANSACTION_ERROR) && Instant::now() < deadline =>
-                {
+                Err(Failure::Driver(error)) if may_pass(&error) && Instant::now() < deadline => {
                     sleep(up_to(pause)).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -231,31 +288,62 @@ impl MongoStore {
         }
     }
 
-    /// Does work outside of a transaction: reads, and single writes that settle their race by themselves.
-    pub(super) async fn run<T, F>(&self, work: impl FnOnce(Database) -> F + Send) -> StoreResult<T>
+    /// Does a single write that settles its race by itself, outside of a transaction. The driver sends it again once if its answer is lost.
+    pub(super) async fn write_alone<T, F>(&self, work: impl FnOnce(Database) -> F + Send) -> StoreResult<T>
+    where
+        F: Future<Output = Attempt<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let work = work(self.db.clone());
+        let work = async move {
+            work.await.map_err(|failure| match failure {
+                Failure::Driver(error) if is_cut_off(&error) => unknown(),
+                other => other.into(),
+            })
+        };
+        finish(Instant::now() + ANSWER_WITHIN, unknown(), work).await
+    }
+
+    /// Reads outside of a transaction.
+    pub(super) async fn read<T, F>(&self, work: impl FnOnce(Database) -> F + Send) -> StoreResult<T>
     where
         F: Future<Output = StoreResult<T>> + Send + 'static,
         T: Send + 'static,
     {
-        finish(Instant::now() + ANSWER_WITHIN, work(self.db.clone())).await
+        finish(Instant::now() + ANSWER_WITHIN, unanswered(), work(self.db.clone())).await
     }
 }
 
-/// Waits for work until the deadline. The work itself always runs to its end: to drop the driver's futures half way is unsafe.
+/// Waits for work until the deadline, which is `late`. The work itself always runs to its end: to drop the driver's futures half way is unsafe.
 async fn finish<T: Send + 'static>(
     deadline: Instant,
+    late: StoreError,
     work: impl Future<Output = StoreResult<T>> + Send + 'static,
 ) -> StoreResult<T> {
     match timeout_at(deadline, tokio::spawn(work)).await {
         Ok(Ok(result)) => result,
         Ok(Err(ended)) if ended.is_panic() => Err(StoreError::Broken("work on the store panicked".to_owned())),
         Ok(Err(_)) => Err(StoreError::Unavailable("the server is shutting down".to_owned())),
-        Err(_) => Err(late()),
+        Err(_) => Err(late),
     }
 }
 
-fn late() -> StoreError {
+/// True where the same transaction may pass when it is tried again. A unique key that the work did not foresee was taken since its snapshot.
+fn may_pass(error: &Error) -> bool {
+    error.contains_label(TRANSIENT_TRANSACTION_ERROR) || is_taken(error)
+}
+
+/// True where a command may have been sent and its answer did not come.
+fn is_cut_off(error: &Error) -> bool {
+    matches!(*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. })
+}
+
+fn unanswered() -> StoreError {
     StoreError::Unavailable(format!("MongoDB did not answer within {} s", ANSWER_WITHIN.as_secs()))
+}
+
+fn unknown() -> StoreError {
+    StoreError::Unknown(format!("MongoDB did not say within {} s what became of a write", ANSWER_WITHIN.as_secs()))
 }
 
 /// A random part of a pause, so that those who collided do not meet again.

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// Try again later: busy, locked, being restored.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// It is not known whether a write took place, and it may still: the store did not say in time.
+    #[error("it is not known whether the store has written this: {0}")]
+    Unknown(String),
     /// No space is left on the device: nothing was written.
     #[error("the store's disk is full; make room on it")]
     DiskFull,
