@@ -9,6 +9,7 @@ mod config;
 mod crash;
 mod erasure;
 mod foreign;
+mod gateway;
 mod login;
 mod operations;
 mod permissions;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         audit, backup, bench, cabinet, catalog, client, completions, config, keys, login, logout, man, medication,
-        pharmacy, policy, preflight, restore, routing, site, ticket, tui, up, user, ward, whoami,
+        pharmacy, policy, preflight, restore, routing, serve, site, ticket, tui, up, user, ward, whoami,
     },
     context::Context,
     failure::Failure,
@@ -72,6 +72,7 @@ pub(crate) struct Globals {
 #[expect(clippy::large_enum_variant, reason = "one is made per process")]
 enum Command {
     Up(up::Up),
+    Serve(serve::Serve),
     Tui(tui::Tui),
     Login(login::Login),
     Logout(logout::Logout),
@@ -126,6 +127,7 @@ impl Cli {
             Command::Policy(command) => command.run(&context).await,
             Command::Audit(command) => command.run(&context).await,
             Command::Up(command) => command.run(&context).await,
+            Command::Serve(command) => command.run(&context).await,
             Command::Tui(command) => command.run(&context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),

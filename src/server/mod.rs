@@ -8,6 +8,7 @@ pub mod config;
 pub(crate) mod contract;
 pub mod demo;
 pub mod files;
+pub mod gateway;
 mod hex;
 pub mod http;
 pub mod mongo;

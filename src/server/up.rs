@@ -19,7 +19,7 @@ use super::{
     config::Limits,
     demo::{self, DemoError, DemoManifest},
     files,
-    http::{self, AppState, Services, Tls, TlsError, TlsFiles},
+    http::{self, AppState, Edge, Services, Tls, TlsError, TlsFiles},
     ports::{IdentityStore, StoreError},
     sqlite::{OpenError, OpenMode, SqliteStore},
 };
@@ -76,19 +76,24 @@ impl Profile {
     }
 }
 
+/// The address is taken or not of this machine.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot listen on {address}: {source}; stop what listens there (ss -ltnp shows it), or choose another --listen"
+)]
+pub struct ListenError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
 /// Why it does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum UpError {
     /// The address is taken or not of this machine.
-    #[error(
-        "cannot listen on {address}: {source}; stop what listens there (ss -ltnp shows it), or choose another --listen"
-    )]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// Certificate or key cannot be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -134,7 +139,7 @@ impl UpError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Listen { .. } => "listen_failed",
+            Self::Listen(_) => "listen_failed",
             Self::Tls(_) => "tls_failed",
             Self::Open(error) => error.code(),
             Self::NotADemo(_) => "not_a_demo",
@@ -166,10 +171,9 @@ pub struct Ready {
 /// [`UpError`] says what stands in the way and what to do.
 pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl FnOnce(Ready)) -> Result<(), UpError> {
     // The port comes first: a start that fails on it must leave no directory behind.
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|source| UpError::Listen { address: options.listen, source })?;
-    let address = listener.local_addr().map_err(|source| UpError::Listen { address: options.listen, source })?;
+    let failed = |source| ListenError { address: options.listen, source };
+    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     let tls = options.tls.clone().map(Tls::open).transpose()?;
     let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     let issuer = options.public_url.clone().map_or_else(|| url.parse(), Ok)?;
@@ -201,14 +205,12 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         reference: store.clone(),
         catalog,
         data_dir: options.data_dir.clone(),
-        trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
-        scrapers: options.scrapers,
-        limits: options.limits,
+        edge: Edge::new(&options.trusted_proxies, options.scrapers, options.limits),
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });
     let following = tls.as_ref().map(|tls| tls.follow(stop.clone()));
-    http::serve(listener, tls, state, stop.clone()).await;
+    http::serve(listener, tls, http::app(state), stop.clone()).await;
 
     // The store closes when its last user ends; both end by `stop`, which is why they are waited for.
     let _ = stop.wait_for(|stopped| *stopped).await;

@@ -64,10 +64,16 @@ impl Server {
 
     /// The same by a command of the test's own, such as a shell that sets limits first.
     pub(crate) fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
+        command.args(["up", "--data-dir"]).arg(dir).args(args);
+        if !args.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        Self::launch(command, dir)
+    }
+
+    /// Starts any command that serves and waits for its ready line; its log is beside `dir`.
+    pub(crate) fn launch(mut command: Command, dir: &Path) -> Self {
         let mut child = command
-            .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir)
-            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(dir.with_extension("log")).unwrap())

@@ -21,6 +21,7 @@ pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod restore;
 pub(crate) mod routing;
+pub(crate) mod serve;
 pub(crate) mod site;
 pub(crate) mod ticket;
 pub(crate) mod tui;

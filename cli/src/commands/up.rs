@@ -39,6 +39,19 @@ INT or TERM ends it within 15 seconds, open streams included.")]
 pub(crate) struct Up {
     #[command(flatten)]
     data_dir: DataDir,
+    #[command(flatten)]
+    node: NodeFlags,
+    /// Fill an empty directory with a believable hospital, and serve it
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Let the demo's nurses and pharmacists go on working
+    #[arg(long, requires = "demo")]
+    live: bool,
+}
+
+/// What every node is told on its command line.
+#[derive(Debug, Args)]
+pub(super) struct NodeFlags {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -57,12 +70,6 @@ pub(crate) struct Up {
     /// Address of a proxy whose X-Forwarded-For is believed; may be repeated
     #[arg(long = "trusted-proxy", value_name = "IP")]
     trusted_proxies: Vec<IpAddr>,
-    /// Fill an empty directory with a believable hospital, and serve it
-    #[arg(long)]
-    pub(crate) demo: bool,
-    /// Let the demo's nurses and pharmacists go on working
-    #[arg(long, requires = "demo")]
-    live: bool,
     /// How the log on stderr looks [env: MEDREQ_LOG_FORMAT] [default: text]
     #[arg(long, value_parser = PossibleValuesParser::new(["text", "json"]).map(log_format))]
     log_format: Option<LogFormat>,
@@ -70,29 +77,57 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let (server, config) = (context.config.server.clone(), &context.config);
         let data_dir = &self.data_dir;
         let data_dir =
             if self.demo { data_dir.resolve_or(context, paths::demo_dir)? } else { data_dir.resolve(context)? };
-        owner::act_as_owner(&data_dir).map_err(|error| Failure::file(&data_dir, &error))?;
+        let profile = if self.demo { Profile::Demo { live: self.live } } else { Profile::Site };
+        embedded(context, data_dir, self.node, profile).await
+    }
+}
+
+/// Serves everything from one directory.
+pub(super) async fn embedded(
+    context: &Context,
+    data_dir: PathBuf,
+    node: NodeFlags,
+    profile: Profile,
+) -> Result<(), Failure> {
+    let (server, config) = (context.config.server.clone(), &context.config);
+    owner::act_as_owner(&data_dir).map_err(|error| Failure::file(&data_dir, &error))?;
+    let Node { listen, tls, trusted_proxies } = node.settle(context)?;
+    let options = Options {
+        data_dir,
+        listen,
+        tls,
+        public_url: node.public_url.or(server.public_url),
+        time_zone: node.time_zone.or(server.time_zone).map(String::from),
+        trusted_proxies,
+        scrapers: config.metrics.allow.clone(),
+        limits: config.limits,
+        disk_free_min: u64::from(server.disk_free_min_mib) << 20,
+        profile,
+    };
+    up(options, stop_by_signal()?, print_ready)
+        .await
+        .map_err(|error| Failure::Local { code: error.code(), detail: error.to_string() })
+}
+
+/// What a node is to the network: flags over the configuration.
+pub(super) struct Node {
+    pub(super) listen: SocketAddr,
+    pub(super) tls: Option<TlsFiles>,
+    pub(super) trusted_proxies: Vec<IpAddr>,
+}
+
+impl NodeFlags {
+    /// Starts the log, too: from here on something may be told.
+    pub(super) fn settle(&self, context: &Context) -> Result<Node, Failure> {
+        let server = &context.config.server;
         logging::install(self.log_format.unwrap_or(server.log_format), &server.log_filter)?;
-        let proxies = if self.trusted_proxies.is_empty() { server.trusted_proxies } else { self.trusted_proxies };
-        let options = Options {
-            data_dir,
-            listen: self.listen.unwrap_or(server.listen),
-            tls: tls_files(self.tls_certificate.or(server.tls_certificate), self.tls_key.or(server.tls_key))?,
-            public_url: self.public_url.or(server.public_url),
-            time_zone: self.time_zone.or(server.time_zone).map(String::from),
-            trusted_proxies: proxies,
-            scrapers: config.metrics.allow.clone(),
-            limits: config.limits,
-            disk_free_min: u64::from(server.disk_free_min_mib) << 20,
-            profile: if self.demo { Profile::Demo { live: self.live } } else { Profile::Site },
-        };
-        let stop = stop_by_signal().map_err(|error| Failure::Local { code: "signals", detail: error.to_string() })?;
-        up(options, stop, print_ready)
-            .await
-            .map_err(|error| Failure::Local { code: error.code(), detail: error.to_string() })
+        let or = |flag: &Option<PathBuf>, setting: &Option<PathBuf>| flag.clone().or_else(|| setting.clone());
+        let tls = tls_files(or(&self.tls_certificate, &server.tls_certificate), or(&self.tls_key, &server.tls_key))?;
+        let proxies = if self.trusted_proxies.is_empty() { &server.trusted_proxies } else { &self.trusted_proxies };
+        Ok(Node { listen: self.listen.unwrap_or(server.listen), tls, trusted_proxies: proxies.clone() })
     }
 }
 
@@ -108,7 +143,8 @@ fn log_format(name: String) -> LogFormat {
     if name == "json" { LogFormat::Json } else { LogFormat::Text }
 }
 
-fn print_ready(ready: Ready) {
+/// Tells whoever started it.
+pub(super) fn print_ready(ready: Ready) {
     let mut out = std::io::stdout().lock();
     let mut text = format!("medreq is ready at {}\n", ready.url);
     if let Some(link) = ready.setup_link {
@@ -126,9 +162,10 @@ fn print_ready(ready: Ready) {
 }
 
 /// Turns true at the first INT or TERM; a second one, or 14 seconds, ends the process as it is: every acknowledged write is on disk.
-fn stop_by_signal() -> std::io::Result<watch::Receiver<bool>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+pub(super) fn stop_by_signal() -> Result<watch::Receiver<bool>, Failure> {
+    let failed = |error: std::io::Error| Failure::Local { code: "signals", detail: error.to_string() };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let (send, stop) = watch::channel(false);
     tokio::spawn(async move {
         let mut next = async || {

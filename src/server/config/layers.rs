@@ -30,8 +30,14 @@ const SHORT: [(&str, &str); 8] = [
 ];
 
 /// Settings that are paths: in a file they are relative to it.
-const PATHS: [&str; 5] =
-    ["client.ca_file", "client.token_file", "server.data_dir", "server.tls_certificate", "server.tls_key"];
+const PATHS: [&str; 6] = [
+    "client.ca_file",
+    "client.token_file",
+    "gateway.ca_file",
+    "server.data_dir",
+    "server.tls_certificate",
+    "server.tls_key",
+];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::Uri;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who reads them.
     pub metrics: MetricsConfig,
+    /// The hosts behind a node that is a gateway alone.
+    pub gateway: GatewayConfig,
 }
 
 /// `[client]`.
@@ -79,6 +82,9 @@ pub struct ServerConfig {
     /// The hospital's zone at the first start.
     #[serde(deserialize_with = "unless_empty")]
     pub time_zone: Option<ZoneName>,
+    /// What this node does.
+    #[serde(deserialize_with = "roles")]
+    pub roles: Vec<NodeRole>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// How log lines look.
@@ -142,6 +148,49 @@ pub struct Limits {
     pub open_per_second: NonZeroU32,
 }
 
+/// `[gateway]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Hosts that sign people in.
+    #[serde(deserialize_with = "origins")]
+    pub auth: Vec<Uri>,
+    /// Hosts that serve tickets.
+    #[serde(deserialize_with = "origins")]
+    pub tickets: Vec<Uri>,
+    /// The certificate of the authority of hosts that are reached by https.
+    #[serde(deserialize_with = "unless_empty")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A part of the work that a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeRole {
+    /// The single entry.
+    Gateway,
+    /// Signs people in.
+    Auth,
+    /// Serves tickets.
+    Tickets,
+    /// Decides what the log holds.
+    Processor,
+}
+
+impl NodeRole {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Gateway, Self::Auth, Self::Tickets, Self::Processor];
+}
+
+impl FromStr for NodeRole {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        let refuse =
+            |_: serde::de::value::Error| format!("{name:?} is no role; there are gateway, auth, tickets and processor");
+        Self::deserialize(serde::de::value::StrDeserializer::new(name)).map_err(refuse)
+    }
+}
+
 /// `[metrics]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,6 +250,19 @@ fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> 
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     Ok(Duration::from_secs(NonZeroU32::deserialize(deserializer)?.get().into()))
+}
+
+fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Uri>, D::Error> {
+    let origin = |text: String| {
+        let refuse = |_| D::Error::custom(format_args!("{text:?} is no origin such as http://10.0.0.5:8080"));
+        text.parse().map_err(refuse)
+    };
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(origin).collect()
+}
+
+fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NodeRole>, D::Error> {
+    let roles = Vec::<String>::deserialize(deserializer)?;
+    roles.iter().map(|name| name.parse().map_err(D::Error::custom)).collect()
 }
 
 fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {

@@ -11,7 +11,7 @@ use axum::{
 use futures_util::StreamExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppState, error::ApiError, strict::Strict};
+use super::{AppState, Edge, error::ApiError, strict::Strict};
 use crate::server::auth::{AuthError, Principal, Scope, throttle::Source};
 
 /// Longest time that a body may take to arrive.
@@ -60,9 +60,9 @@ impl Peer {
     }
 }
 
-impl FromRequestParts<AppState> for Peer {
+impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         Ok(Self::of(&parts.extensions))
     }
 }
@@ -79,7 +79,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
             drain(body).await;
             return Err(ApiError::UnsupportedMediaType);
         }
-        parse_json(&read(body, state).await?).map(Self)
+        parse_json(&read(body, &state.edge).await?).map(Self)
     }
 }
 
@@ -97,7 +97,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for LaxJson<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, state).await?;
+        let bytes = read(body, &state.edge).await?;
         if bytes.is_empty() {
             return parse_json(b"{}").map(Self);
         }
@@ -115,8 +115,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a body that is within the limit, however slow its sender would like to be.
-pub(super) async fn read(body: Body, state: &AppState) -> Result<Vec<u8>, ApiError> {
-    let max = state.limits.body_max_bytes;
+pub(super) async fn read(body: Body, edge: &Edge) -> Result<Vec<u8>, ApiError> {
+    let max = edge.limits().body_max_bytes;
     tokio::time::timeout(BODY_WITHIN, collect(body, max, DRAIN_MAX_BYTES)).await.map_err(|_| ApiError::BodyTooSlow)?
 }
 

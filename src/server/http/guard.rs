@@ -64,7 +64,7 @@ impl Guard {
         for (path, method, operation) in openapi::operations(document) {
             access.entry(path.to_owned()).or_default().insert(method, access_of(operation));
         }
-        let limits = &state.limits;
+        let limits = state.edge.limits();
         let strangers = Rate::new(limits.open_burst, Duration::from_secs(1) / limits.open_per_second.get());
         let devices = Rate::new(DEVICES_AT_ONCE, DEVICE_EVERY);
         let (open, held) = (Semaphore::new(limits.open_requests_at_once), Places::default());
@@ -95,7 +95,7 @@ impl Guard {
         {
             return busy(true, retry_after);
         }
-        let Some(_own) = self.held.take(source, self.state.limits.open_requests_per_address) else {
+        let Some(_own) = self.held.take(source, self.state.edge.limits().open_requests_per_address) else {
             return busy(true, AGAIN_AFTER);
         };
         let Ok(_place) = self.open.try_acquire() else { return busy(false, AGAIN_AFTER) };

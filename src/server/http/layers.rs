@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,18 +14,13 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{
-    AppState, cors,
-    error::ApiError,
-    guard::{self, Guard},
-    oauth2, pages, peers,
-    replies::{self, Replies},
-    request_id,
-};
+use super::{error::ApiError, guard, metrics::Metrics, oauth2, pages, peers, request_id};
+use crate::server::config::Limits;
 
 /// Most bytes of a request's headers, and of its address. The connection reads more, so that this is answered by a problem document.
 const HEADERS_MAX_BYTES: usize = 32 * 1_024;
@@ -39,27 +35,61 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
 ];
 
-/// The middleware around every route, from the outermost inwards. One stack, since every layer of a router by itself boxes the ones below
-/// it, and clones them all for each request.
-pub(super) fn wrap(router: Router<AppState>, state: &AppState, guard: Guard, replies: Replies) -> Router<AppState> {
+/// What a node is to the network, whatever it serves: whom it believes, what it bears, what it counts.
+pub struct Edge {
+    trusted_proxies: Vec<IpAddr>,
+    scrapers: Vec<IpNet>,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+impl Edge {
+    /// Believes these proxies' `X-Forwarded-For`, and lets these networks read `/metrics` beside this machine itself.
+    #[must_use]
+    pub fn new(trusted_proxies: &[IpAddr], scrapers: Vec<IpNet>, limits: Limits) -> Arc<Self> {
+        let trusted_proxies = trusted_proxies.iter().map(IpAddr::to_canonical).collect();
+        Arc::new(Self { trusted_proxies, scrapers, limits, metrics: Metrics::default() })
+    }
+
+    /// What it bears.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What this node counts.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// True where this address may say for whom it asks.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.contains(&peer)
+    }
+
+    /// True where this address may read the metrics.
+    pub(super) fn lets_scrape(&self, peer: IpAddr) -> bool {
+        peer.is_loopback() || self.scrapers.iter().any(|network| network.contains(&peer))
+    }
+}
+
+/// The middleware around everything that a node serves, from the outermost inwards. One stack, since every layer of a router by itself
+/// boxes the ones below it, and clones them all for each request.
+pub(super) fn wrap<S: Clone + Send + Sync + 'static>(router: Router<S>, edge: &Arc<Edge>) -> Router<S> {
     // Streams count only until they begin.
-    let places = Arc::new(Semaphore::new(state.limits.requests_at_once));
+    let places = Arc::new(Semaphore::new(edge.limits.requests_at_once));
     router.layer(
         ServiceBuilder::new()
-            .layer(middleware::from_fn_with_state(state.clone(), peers::look_behind_proxies))
+            .layer(middleware::from_fn_with_state(Arc::clone(edge), peers::look_behind_proxies))
             .layer(middleware::from_fn(request_id::assign))
-            .layer(middleware::from_fn_with_state(state.clone(), log))
+            .layer(middleware::from_fn_with_state(Arc::clone(edge), log))
             .layer(middleware::from_fn(add_headers))
             .layer(middleware::from_fn(oauth2::in_their_words))
             .layer(middleware::from_fn(pages::in_words))
             .layer(middleware::from_fn(limit_headers))
             .layer(middleware::from_fn(move |request: Request, next: Next| shed(Arc::clone(&places), request, next)))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(middleware::from_fn_with_state(state.clone(), limit_time))
-            .layer(middleware::from_fn(cors::let_in))
-            .layer(middleware::from_fn_with_state(Arc::new(guard), guard::authenticate))
-            .layer(middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))
-            .layer(DefaultBodyLimit::max(state.limits.body_max_bytes)),
+            .layer(middleware::from_fn_with_state(Arc::clone(edge), limit_time))
+            .layer(DefaultBodyLimit::max(edge.limits.body_max_bytes)),
     )
 }
 
@@ -93,13 +123,13 @@ async fn limit_headers(request: Request, next: Next) -> Response {
     ApiError::Other { status, code, field: None, detail: detail.to_owned() }.into_response()
 }
 
-async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
+async fn limit_time(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if path.starts_with("/v1/imports/") || path == "/v1/medications/adopt" {
         return next.run(request).await;
     }
     let busy = |_| ApiError::Busy { client: false, retry_after: Duration::from_secs(1) }.into_response();
-    tokio::time::timeout(state.limits.request_timeout, next.run(request)).await.unwrap_or_else(busy)
+    tokio::time::timeout(edge.limits.request_timeout, next.run(request)).await.unwrap_or_else(busy)
 }
 
 /// Answers are for one reader and hold no page, unless the handler says otherwise.
@@ -114,14 +144,14 @@ async fn add_headers(request: Request, next: Next) -> Response {
 }
 
 /// One line and one count a request: the route's template, never the query nor a header.
-async fn log(State(state): State<AppState>, request: Request, next: Next) -> Response {
+async fn log(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
     let (elapsed, status) = (began.elapsed(), response.status().as_u16());
     let method = method_label(&method);
-    state.metrics().answered(method, &route, status, elapsed);
+    edge.metrics.answered(method, &route, status, elapsed);
     let elapsed_ms = elapsed.as_millis();
     tracing::info!(http.method = method, http.route = %route, http.status = status, elapsed_ms, "answered");
     response

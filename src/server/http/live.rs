@@ -172,7 +172,7 @@ impl Live {
             stop: state.shutdown.clone(),
             remind: every(POSITION_EVERY),
             recheck: every(AUTHORITY_EVERY),
-            _open: state.metrics().open_stream(),
+            _open: state.edge.metrics().open_stream(),
             state: state.clone(),
         }
     }

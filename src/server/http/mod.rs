@@ -14,6 +14,7 @@ mod cors;
 mod error;
 mod events;
 mod extract;
+mod gateway;
 mod guard;
 mod headers;
 mod imports;
@@ -56,16 +57,18 @@ mod site_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::{net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{Extension, Router, extract::Request};
-use ipnet::IpNet;
+use axum::{Extension, Router, extract::Request, middleware};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::ServiceBuilder;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::{error::ApiError, live::StreamTickets, metrics::Metrics, pages::Pages, readiness::Readiness};
+use self::{error::ApiError, live::StreamTickets, pages::Pages, readiness::Readiness};
 pub use self::{
-    serve::serve,
+    gateway::{GatewayError, Upstreams, gateway},
+    layers::Edge,
+    serve::{App, serve},
     tls::{Tls, TlsError, TlsFiles},
 };
 use super::{
@@ -78,7 +81,6 @@ use super::{
     },
     auth::Auth,
     catalog::CatalogStore,
-    config::Limits,
     ports::{Pipeline, ReferenceStore, TicketStore},
 };
 
@@ -96,12 +98,8 @@ pub struct Services {
     pub catalog: Arc<CatalogStore>,
     /// Where uploads may be spooled.
     pub data_dir: PathBuf,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
-    /// Networks that may read `/metrics` beside this machine itself.
-    pub scrapers: Vec<IpNet>,
-    /// What the server bears.
-    pub limits: Limits,
+    /// What this node is to the network.
+    pub edge: Arc<Edge>,
     /// Room on the data's disk below which `/readyz` warns, in bytes.
     pub disk_free_min: u64,
     /// Becomes true when the server stops: streams end then.
@@ -117,7 +115,6 @@ struct Inner {
     desk: TicketDesk,
     feed: Feed,
     imports: Imports,
-    metrics: Metrics,
     readiness: Readiness,
     stream_tickets: StreamTickets,
     stream_places: Arc<Semaphore>,
@@ -138,20 +135,10 @@ impl AppState {
             Arc::clone(&services.reference),
         );
         let feed = Feed::start(Arc::clone(&services.pipeline), Arc::clone(&desk.cache), services.shutdown.clone());
-        let (metrics, readiness) = (Metrics::default(), Readiness::default());
-        let (stream_tickets, pages) = (StreamTickets::default(), Pages::default());
-        let stream_places = Arc::new(Semaphore::new(services.limits.streams));
-        Self(Arc::new(Inner {
-            services,
-            desk,
-            feed,
-            imports,
-            metrics,
-            readiness,
-            stream_tickets,
-            stream_places,
-            pages,
-        }))
+        let (readiness, pages) = (Readiness::default(), Pages::default());
+        let stream_tickets = StreamTickets::default();
+        let stream_places = Arc::new(Semaphore::new(services.edge.limits().streams));
+        Self(Arc::new(Inner { services, desk, feed, imports, readiness, stream_tickets, stream_places, pages }))
     }
 
     /// The use cases around tickets.
@@ -162,11 +149,6 @@ impl AppState {
     /// Events as they are committed.
     fn feed(&self) -> &Feed {
         &self.0.feed
-    }
-
-    /// What this node counts.
-    fn metrics(&self) -> &Metrics {
-        &self.0.metrics
     }
 
     /// What `/readyz` found last.
@@ -241,7 +223,13 @@ fn operations() -> OpenApiRouter<AppState> {
 }
 
 /// The whole application.
-pub fn router(state: AppState) -> Router {
+#[must_use]
+pub fn app(state: AppState) -> App {
+    let edge = Arc::clone(&state.edge);
+    App { router: router(state), edge }
+}
+
+fn router(state: AppState) -> Router {
     let (router, document) = operations().split_for_parts();
     let document = openapi::complete(&document);
     let guard = guard::Guard::new(&document, state.clone());
@@ -250,8 +238,14 @@ pub fn router(state: AppState) -> Router {
         .merge(operations::docs())
         .method_not_allowed_fallback(async |request: Request| ApiError::MethodNotAllowed(request.method().to_string()))
         .fallback(async || ApiError::NotFound { what: "resource" })
-        .layer(Extension(operations::Published::new(&document)));
-    layers::wrap(router, &state, guard, replies).with_state(state)
+        .layer(
+            ServiceBuilder::new()
+                .layer(middleware::from_fn(cors::let_in))
+                .layer(middleware::from_fn_with_state(Arc::new(guard), guard::authenticate))
+                .layer(middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))
+                .layer(Extension(operations::Published::new(&document))),
+        );
+    layers::wrap(router, &state.edge).with_state(state)
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use super::{
     AppState,
     error::ApiError,
     extract::{Json, Peer},
-    readiness::Standing,
+    layers::Edge,
+    readiness::{Checks, Standing},
 };
 use crate::api::problem::Problem;
 
@@ -57,11 +58,18 @@ pub(super) fn docs() -> Router<AppState> {
 
 /// What is well and what is not.
 #[derive(Debug, Serialize, ToSchema)]
-struct Health {
+pub(super) struct Health {
     /// `ok`, `degraded` (it works, and somebody should look at it) or `unavailable`.
     status: String,
     /// Each dependency by name: `ok`, or what is wrong with it.
     checks: BTreeMap<String, String>,
+}
+
+impl Health {
+    /// Of a process that answers.
+    pub(super) fn alive() -> Self {
+        Self { status: "ok".to_owned(), checks: BTreeMap::new() }
+    }
 }
 
 /// The process is alive.
@@ -70,7 +78,7 @@ struct Health {
     responses((status = 200, description = "Alive", body = Health))
 )]
 async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok".to_owned(), checks: BTreeMap::new() })
+    Json(Health::alive())
 }
 
 /// Every dependency answers.
@@ -84,9 +92,11 @@ async fn healthz() -> Json<Health> {
     )
 )]
 async fn readyz(State(state): State<AppState>) -> Response {
-    let mut checks = state.readiness().checks(&state).await;
-    // Told at once, since it costs nothing to know.
-    let stopping = *state.shutdown.borrow();
+    readiness(state.readiness().checks(&state).await, *state.shutdown.borrow())
+}
+
+/// The answer of `/readyz`. That the server stops is told at once, since it costs nothing to know.
+pub(super) fn readiness(mut checks: Checks, stopping: bool) -> Response {
     checks.push(("server", if stopping { Standing::Down("unavailable".to_owned()) } else { Standing::Well }));
     let (word, status) = match checks.iter().map(|(_, standing)| standing).max() {
         None | Some(Standing::Well) => ("ok", StatusCode::OK),
@@ -109,15 +119,19 @@ async fn readyz(State(state): State<AppState>) -> Response {
     )
 )]
 async fn metrics(State(state): State<AppState>, peer: Peer, headers: HeaderMap) -> Result<Response, ApiError> {
+    give_metrics(&state.edge, peer, &headers)
+}
+
+/// What this node counts, to who may know it.
+pub(super) fn give_metrics(edge: &Edge, peer: Peer, headers: &HeaderMap) -> Result<Response, ApiError> {
     // Behind a proxy on this machine or in such a network everybody comes from there.
     let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
-    let known = peer.0.is_loopback() || state.scrapers.iter().any(|network| network.contains(&peer.0));
-    if forwarded || !known {
+    if forwarded || !edge.lets_scrape(peer.0) {
         let detail = "metrics are given to this machine and to the networks of metrics.allow only, not through a proxy";
         return Err(ApiError::forbidden("scraper_not_allowed", detail));
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], state.metrics().text()).into_response())
+    Ok(([(header::CONTENT_TYPE, kind)], edge.metrics().text()).into_response())
 }
 
 /// This document.

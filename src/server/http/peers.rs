@@ -13,7 +13,7 @@ use axum::{
     response::Response,
 };
 
-use super::{AppState, extract::Peer};
+use super::{extract::Peer, layers::Edge};
 use crate::server::auth::throttle::Source;
 
 /// Places that are held, by source; who holds none takes no memory.
@@ -52,9 +52,9 @@ impl Drop for Place {
 }
 
 /// Puts the address that a trusted proxy tells in the place of the proxy's own.
-pub(super) async fn look_behind_proxies(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub(super) async fn look_behind_proxies(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let peer = Peer::of(request.extensions());
-    let behind = client(peer.0, request.headers(), &state.trusted_proxies);
+    let behind = client(peer.0, request.headers(), |hop| edge.trusts(hop));
     if behind != peer.0 {
         request.extensions_mut().insert(Peer(behind));
     }
@@ -62,14 +62,14 @@ pub(super) async fn look_behind_proxies(State(state): State<AppState>, mut reque
 }
 
 /// The rightmost address of `X-Forwarded-For` that is no trusted proxy; what stands left of it anybody can make up.
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
-    if !trusted.contains(&peer) {
+fn client(peer: IpAddr, headers: &HeaderMap, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
+    if !trusts(peer) {
         return peer;
     }
     let hops = headers.get_all("x-forwarded-for").iter().rev();
     for hop in hops.flat_map(|value| value.to_str().unwrap_or("?").rsplit(',')) {
         match address(hop.trim()) {
-            Some(hop) if trusted.contains(&hop) => {}
+            Some(hop) if trusts(hop) => {}
             Some(hop) => return hop,
             None => return peer,
         }
@@ -95,7 +95,7 @@ mod tests {
         for value in forwarded {
             headers.append("x-forwarded-for", value.parse().unwrap());
         }
-        client(peer.parse().unwrap(), &headers, &trusted).to_string()
+        client(peer.parse().unwrap(), &headers, |hop| trusted.contains(&hop)).to_string()
     }
 
     #[test]

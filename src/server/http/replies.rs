@@ -73,7 +73,7 @@ impl Replies {
 
     async fn answer(&self, key: Key, request: Request, next: Next) -> Result<Response, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = extract::read(body, &self.state).await?;
+        let bytes = extract::read(body, &self.state.edge).await?;
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         let request_hash = hash(
             b"medreq request\0",

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tower::Layer as _;
 
-use super::{AppState, extract::Peer, peers::Places, router, stall::WriteDeadline, tls::Tls};
+use super::{extract::Peer, layers::Edge, peers::Places, stall::WriteDeadline, tls::Tls};
 
 /// Bounds request line and headers together, far above what `layers.rs` lets pass: what exceeds this is refused by the HTTP library, and
 /// that says no more than a status.
@@ -32,10 +32,16 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// The routes, told who asks.
 type Service = TowerToHyperService<AddExtension<Router, Peer>>;
 
+/// What a node serves.
+pub struct App {
+    pub(super) router: Router,
+    pub(super) edge: Arc<Edge>,
+}
+
 /// Answers requests until `stop` turns true, then lets those under way end, for ten seconds at most. With `tls` it answers nothing else.
-pub async fn serve(listener: TcpListener, tls: Option<Tls>, state: AppState, mut stop: watch::Receiver<bool>) {
-    let (trusted, limits) = (state.trusted_proxies.clone(), state.limits);
-    let router = router(state);
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, app: App, mut stop: watch::Receiver<bool>) {
+    let App { router, edge } = app;
+    let limits = *edge.limits();
     let held = Places::default();
     let places = Arc::new(Semaphore::new(limits.connections));
     let open = GracefulShutdown::new();
@@ -51,7 +57,7 @@ pub async fn serve(listener: TcpListener, tls: Option<Tls>, state: AppState, mut
         match accepted {
             Ok((stream, peer, place)) => {
                 let peer = peer.ip().to_canonical();
-                let many = peer.is_loopback() || trusted.contains(&peer);
+                let many = peer.is_loopback() || edge.trusts(peer);
                 let most = if many { limits.connections_per_proxy } else { limits.connections_per_address };
                 // Dropped where it has too many, or one machine could take all places: that closes it.
                 if let Some(own) = held.take(peer.into(), most) {

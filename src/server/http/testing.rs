@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{AppState, Services, router};
+use super::{AppState, Edge, Services, router};
 use crate::{
     domain::reason::Role,
     server::{
@@ -116,9 +116,11 @@ impl TestApp {
             reference: ports.reference,
             catalog: Arc::new(CatalogStore::open(dir.path()).unwrap()),
             data_dir: dir.path().to_owned(),
-            trusted_proxies: vec![IpAddr::from([10, 0, 0, 1])],
-            scrapers: vec!["10.1.0.0/16".parse().unwrap()],
-            limits: Limits { streams: 8, ..Limits::default() },
+            edge: Edge::new(
+                &[IpAddr::from([10, 0, 0, 1])],
+                vec!["10.1.0.0/16".parse().unwrap()],
+                Limits { streams: 8, ..Limits::default() },
+            ),
             disk_free_min: 0,
             shutdown,
         });

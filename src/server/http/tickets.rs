@@ -292,7 +292,7 @@ fn done_status(command: CommandName) -> StatusCode {
 pub(super) fn answer(state: &AppState, sent: Sent) -> Response {
     match sent {
         Sent::Pending(CommandId(id)) => {
-            state.metrics().command("any", "pending");
+            state.edge.metrics().command("any", "pending");
             let headers = [(header::LOCATION, format!("/v1/commands/{id}")), (header::RETRY_AFTER, "1".to_owned())];
             (StatusCode::ACCEPTED, headers).into_response()
         }
@@ -306,7 +306,7 @@ pub(super) fn answer(state: &AppState, sent: Sent) -> Response {
                 Outcome::Applied(_) => "applied",
                 Outcome::Refused(refusal) => refusal.code.as_str(),
             };
-            state.metrics().command(outcome.command.as_str(), outcome_label);
+            state.edge.metrics().command(outcome.command.as_str(), outcome_label);
             if replayed {
                 response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
             }

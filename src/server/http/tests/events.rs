@@ -112,7 +112,7 @@ async fn a_stream_of_some_kinds_resumes_without_a_gap_and_skips_the_others() {
 async fn streams_have_a_number_of_places_and_give_them_back() {
     let app = TestApp::new().await;
     let mut streams = Vec::new();
-    for _ in 0..app.state.limits.streams {
+    for _ in 0..app.state.edge.limits().streams {
         streams.push(Stream::open(&app, "ana", "/v1/events", &[]).await);
     }
     let refused = app.get("ana", "/v1/events").await;

@@ -67,7 +67,7 @@ impl Pipeline for Later {
 async fn deciding_later() -> (TestApp, Arc<Later>) {
     let mut app = TestApp::new().await;
     let later = Arc::new(Later { store: Arc::clone(&app.state.pipeline), taken: tokio::sync::Mutex::default() });
-    let Services { auth, tickets, reference, catalog, data_dir, limits, shutdown, .. } = &*app.state;
+    let Services { auth, tickets, reference, catalog, data_dir, edge, shutdown, .. } = &*app.state;
     app.router = router(AppState::new(Services {
         auth: Arc::clone(auth),
         pipeline: Arc::clone(&later) as _,
@@ -75,9 +75,7 @@ async fn deciding_later() -> (TestApp, Arc<Later>) {
         reference: Arc::clone(reference),
         catalog: Arc::clone(catalog),
         data_dir: data_dir.clone(),
-        trusted_proxies: Vec::new(),
-        scrapers: Vec::new(),
-        limits: *limits,
+        edge: Arc::clone(edge),
         disk_free_min: 0,
         shutdown: shutdown.clone(),
     }));
