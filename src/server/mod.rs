@@ -11,6 +11,7 @@ pub mod files;
 pub mod gateway;
 mod hex;
 pub mod http;
+pub mod kafka;
 pub mod mongo;
 pub mod ports;
 pub mod sqlite;

@@ -1,10 +1,14 @@
 //! The seam of stack mode: a log that keeps commands in order, and a store that decides them in that order. It must never name either product.
 
+use std::num::NonZeroU16;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::ports::{StoreError, StoreResult, Submission, SubmitError};
+use crate::domain::code::WardCode;
 
 /// Where commands become durable before anybody decides them. All commands of a ward are of one partition.
 #[async_trait]
@@ -18,6 +22,13 @@ pub trait CommandLog: Send + Sync {
 
     /// Passes where a command could be made durable.
     async fn writable(&self) -> StoreResult<()>;
+}
+
+/// The partition of a ward's commands: by the 16 bits of its hash that its tickets' ids carry, too.
+#[must_use]
+pub fn partition_of(ward: &WardCode, partitions: NonZeroU16) -> u16 {
+    let hash = Sha256::digest(ward.as_str());
+    u16::from_be_bytes([hash[0], hash[1]]) % partitions
 }
 
 /// Where a command stands in the log.
