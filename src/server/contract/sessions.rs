@@ -70,7 +70,7 @@ fn code_grant() -> CodeGrant {
     }
 }
 
-fn device_grant(user_code: &str) -> DeviceGrant {
+pub(crate) fn device_grant(user_code: &str) -> DeviceGrant {
     DeviceGrant {
         client_id: "cli".to_owned(),
         user_code: user_code.to_owned(),

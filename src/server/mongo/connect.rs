@@ -9,7 +9,6 @@ use mongodb::{
     error::{Error, ErrorKind},
     options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
-use tokio::sync::Mutex;
 
 use super::{MongoStore, schema};
 use crate::server::ports::StoreError;
@@ -114,7 +113,7 @@ impl MongoStore {
         }
         let db = client.database(database);
         schema::migrate(&db).await?;
-        Ok(Self { client, db, turn: Arc::new(Mutex::new(())) })
+        Ok(Self { client, db, turn: Arc::default(), uses_unnoted: Arc::default() })
     }
 }
 

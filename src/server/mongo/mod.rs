@@ -3,14 +3,18 @@
 
 mod audit;
 mod connect;
+mod grants;
 mod identity;
 mod medications;
 mod read;
 mod reference;
+mod refresh;
 mod schema;
+mod schema_sign_ins;
+mod sessions;
 mod transaction;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use mongodb::{Client, Database};
 use tokio::sync::Mutex;
@@ -24,6 +28,8 @@ pub struct MongoStore {
     db: Database,
     /// Every audited write extends one chain: those of this node take turns, so that only those of other nodes can collide with them.
     turn: Arc<Mutex<()>>,
+    /// The last use of a session could not be noted.
+    uses_unnoted: Arc<AtomicBool>,
 }
 
 #[cfg(test)]

@@ -25,8 +25,12 @@ pub(super) trait Fields {
     fn number(&self, name: &str) -> StoreResult<i64>;
     /// A whole number, or nothing.
     fn number_or_none(&self, name: &str) -> StoreResult<Option<i64>>;
+    /// Yes or no.
+    fn flag(&self, name: &str) -> StoreResult<bool>;
     /// Bytes.
     fn blob(&self, name: &str) -> StoreResult<&[u8]>;
+    /// Bytes, or nothing.
+    fn blob_or_none(&self, name: &str) -> StoreResult<Option<&[u8]>>;
     /// The record in `body`.
     fn record<T: DeserializeOwned>(&self) -> StoreResult<T>;
 }
@@ -48,8 +52,16 @@ impl Fields for Document {
         if is_none(self, name) { Ok(None) } else { self.number(name).map(Some) }
     }
 
+    fn flag(&self, name: &str) -> StoreResult<bool> {
+        self.get_bool(name).map_err(|_| unreadable(name))
+    }
+
     fn blob(&self, name: &str) -> StoreResult<&[u8]> {
         self.get_binary_generic(name).map(Vec::as_slice).map_err(|_| unreadable(name))
+    }
+
+    fn blob_or_none(&self, name: &str) -> StoreResult<Option<&[u8]>> {
+        if is_none(self, name) { Ok(None) } else { self.blob(name).map(Some) }
     }
 
     fn record<T: DeserializeOwned>(&self) -> StoreResult<T> {

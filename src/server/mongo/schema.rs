@@ -13,6 +13,7 @@ use super::{
     audit::HEAD,
     connect::ConnectError,
     read::{Fields, bytes},
+    schema_sign_ins,
     transaction::is_taken,
 };
 use crate::server::stored::random;
@@ -24,27 +25,35 @@ const IDENTITY: &str = "medreq";
 const NAMESPACE_EXISTS: i32 = 48;
 
 /// A collection as a step makes it: the fields that each of its documents has, and the indexes beside that of `_id`.
-struct Made {
-    name: &'static str,
+pub(super) struct Made {
+    pub(super) name: &'static str,
     /// Names and BSON types.
-    fields: &'static [(&'static str, &'static str)],
-    indexes: &'static [Index],
+    pub(super) fields: &'static [(&'static str, &'static str)],
+    pub(super) indexes: &'static [Index],
 }
 
-struct Index {
+pub(super) struct Index {
     keys: &'static [&'static str],
     unique: bool,
+    /// Only of documents that have the first key.
+    where_there: bool,
 }
 
-const fn unique(keys: &'static [&'static str]) -> Index {
-    Index { keys, unique: true }
+pub(super) const fn unique(keys: &'static [&'static str]) -> Index {
+    Index { keys, unique: true, where_there: false }
 }
 
-const fn index(keys: &'static [&'static str]) -> Index {
-    Index { keys, unique: false }
+pub(super) const fn unique_where_there(keys: &'static [&'static str]) -> Index {
+    Index { keys, unique: true, where_there: true }
 }
 
-const STEPS: &[&[Made]] = &[&[
+pub(super) const fn index(keys: &'static [&'static str]) -> Index {
+    Index { keys, unique: false, where_there: false }
+}
+
+const STEPS: &[&[Made]] = &[IDENTITY_AND_REFERENCE, schema_sign_ins::COLLECTIONS];
+
+const IDENTITY_AND_REFERENCE: &[Made] = &[
     Made { name: "settings", fields: &[("_id", "string"), ("value", "string")], indexes: &[] },
     Made {
         name: "users",
@@ -130,10 +139,10 @@ const STEPS: &[&[Made]] = &[&[
         ],
         indexes: &[index(&["at"])],
     },
-]];
+];
 
 /// A record as JSON, the same text that the embedded store holds.
-const BODY: (&str, &str) = ("body", "string");
+pub(super) const BODY: (&str, &str) = ("body", "string");
 
 const CODED: &[(&str, &str)] = &[("_id", "string"), BODY];
 
@@ -191,7 +200,9 @@ async fn make(db: &Database, made: &Made) -> Result<(), ConnectError> {
     )?;
     let models = made.indexes.iter().map(|index| {
         let keys: Document = index.keys.iter().map(|&key| (key.to_owned(), Bson::Int32(1))).collect();
-        IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(index.unique).build()).build()
+        let there = index.keys.first().filter(|_| index.where_there).map(|key| doc! { *key: { "$exists": true } });
+        let options = IndexOptions::builder().unique(index.unique).partial_filter_expression(there).build();
+        IndexModel::builder().keys(keys).options(options).build()
     });
     let models: Vec<_> = models.collect();
     if !models.is_empty() {

@@ -213,6 +213,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Sets a number where it is less or not there, in the document of this id or a new one.
+    pub(super) async fn raise(&mut self, name: &str, id: &str, field: &str, least: i64) -> Attempt<()> {
+        let collection = self.collection(name);
+        let raising = collection.update_one(doc! { "_id": id }, doc! { "$max": { field: least } }).upsert(true);
+        raising.session(&mut self.session).await?;
+        Ok(())
+    }
+
     /// Puts documents in place of those with their ids, which are texts, or beside the others; of two with one id the later counts. It takes two
     /// round trips, however many they are.
     pub(super) async fn put_all(&mut self, name: &str, documents: Vec<Document>) -> Attempt<()> {
@@ -288,7 +296,7 @@ impl MongoStore {
         }
     }
 
-    /// Does a single write that settles its race by itself, outside of a transaction. The driver sends it again once if its answer is lost.
+    /// Writes outside of a transaction, where each write settles its race by itself.
     pub(super) async fn write_alone<T, F>(&self, work: impl FnOnce(Database) -> F + Send) -> StoreResult<T>
     where
         F: Future<Output = Attempt<T>> + Send + 'static,

@@ -7,23 +7,11 @@ use super::{
     audit::append,
     error::taken,
     refresh, sessions,
-    stored::{from_millis, to_millis, to_uuid},
+    stored::{Opening, from_millis, granted_by_code, granted_by_device, poll, to_millis, to_uuid},
 };
 use crate::server::ports::{
-    AuditEntry, CodeGrant, DeviceDecision, DeviceGrant, Digest, NewRefresh, Poll, Redeemed, Redemption, Session,
-    SignIn, StoreError, StoreResult,
+    CodeGrant, DeviceDecision, DeviceGrant, Digest, Poll, Redeemed, Redemption, SignIn, StoreError, StoreResult,
 };
-
-/// By how much the interval grows with each poll that comes too early, in seconds (RFC 8628, 3.5).
-const SLOWER_BY: u32 = 5;
-
-/// What redeeming opens.
-pub(super) struct Opening {
-    pub(super) session: Session,
-    pub(super) refresh: Option<NewRefresh>,
-    pub(super) now: Timestamp,
-    pub(super) audit: AuditEntry,
-}
 
 /// Keeps a code.
 pub(super) fn insert_code(conn: &Connection, hash: &Digest, grant: &CodeGrant) -> StoreResult<()> {
@@ -49,17 +37,12 @@ pub(super) fn code(conn: &Connection, hash: &Digest) -> StoreResult<Option<(Code
 
 /// Redeems a code.
 pub(super) fn redeem_code(conn: &Connection, hash: &Digest, opening: &Opening) -> StoreResult<Redemption> {
-    redeem(conn, "codes", hash, opening, |body| Ok(Some(serde_json::from_str::<CodeGrant>(body)?.sign_in)))
+    redeem(conn, "codes", hash, opening, granted_by_code)
 }
 
 /// Redeems a device grant that was approved.
 pub(super) fn redeem_device(conn: &Connection, hash: &Digest, opening: &Opening) -> StoreResult<Redemption> {
-    redeem(conn, "devices", hash, opening, |body| {
-        Ok(match serde_json::from_str::<DeviceGrant>(body)?.decision {
-            Some(DeviceDecision::Approved(sign_in)) => Some(sign_in),
-            Some(DeviceDecision::Denied) | None => None,
-        })
-    })
+    redeem(conn, "devices", hash, opening, granted_by_device)
 }
 
 fn redeem(
@@ -155,25 +138,13 @@ pub(super) fn poll_device(conn: &Connection, hash: &Digest, client_id: &str, now
         return Ok(Poll::Dead);
     };
     let mut grant: DeviceGrant = serde_json::from_str(&body)?;
-    if grant.client_id != client_id {
-        return Ok(Poll::Dead);
+    let learnt = poll(&mut grant, polled_at, client_id, now);
+    if !matches!(learnt, Poll::Dead | Poll::Expired) {
+        conn.prepare_cached("UPDATE devices SET polled_at = ?2, body = ?3 WHERE hash = ?1")?.execute((
+            hash,
+            now,
+            serde_json::to_string(&grant)?,
+        ))?;
     }
-    if to_millis(grant.expires_at) <= now {
-        return Ok(Poll::Expired);
-    }
-    let next_at = polled_at.map(|last| last.saturating_add(i64::from(grant.interval) * 1_000));
-    let too_early = next_at.is_some_and(|next| now < next);
-    if too_early {
-        grant.interval = grant.interval.saturating_add(SLOWER_BY);
-    }
-    conn.prepare_cached("UPDATE devices SET polled_at = ?2, body = ?3 WHERE hash = ?1")?.execute((
-        hash,
-        now,
-        serde_json::to_string(&grant)?,
-    ))?;
-    Ok(match (too_early, &grant.decision) {
-        (true, _) => Poll::SlowDown,
-        (false, None) => Poll::Pending,
-        (false, Some(_)) => Poll::Decided(Box::new(grant)),
-    })
+    Ok(learnt)
 }

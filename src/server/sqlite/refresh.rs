@@ -6,33 +6,14 @@ use super::{
     audit::append,
     error::taken,
     sessions,
-    stored::{from_millis, to_millis, to_uuid},
+    stored::{StoredToken, Succession, Verdict, from_millis, to_millis, to_uuid},
 };
-use crate::server::ports::{AuditEntry, Digest, NewRefresh, RefreshToken, Rotation, RotationTimes, StoreResult};
+use crate::server::ports::{Digest, NewRefresh, RefreshToken, Rotation, StoreResult};
 
-/// A token's row.
-struct Stored {
-    sid: String,
-    predecessor: Option<Vec<u8>>,
-    idle_until: i64,
-    used_at: Option<i64>,
-    /// There while the successor is unused and may come again.
-    sealed: Option<Vec<u8>>,
-}
-
-/// What replaces a token, and what the log says of it.
-pub(super) struct Succession {
-    pub(super) next: NewRefresh,
-    pub(super) sealed: Vec<u8>,
-    pub(super) times: RotationTimes,
-    pub(super) audit: AuditEntry,
-    pub(super) reused: AuditEntry,
-}
-
-fn find(conn: &Connection, hash: &Digest) -> StoreResult<Option<Stored>> {
+fn find(conn: &Connection, hash: &Digest) -> StoreResult<Option<StoredToken>> {
     let sql = "SELECT sid, predecessor, idle_until, used_at, sealed FROM refresh_tokens WHERE hash = ?1";
     let found = conn.prepare_cached(sql)?.query_row([hash], |row| {
-        Ok(Stored {
+        Ok(StoredToken {
             sid: row.get(0)?,
             predecessor: row.get(1)?,
             idle_until: row.get(2)?,
@@ -78,15 +59,15 @@ pub(super) fn rotate(conn: &Connection, hash: &Digest, succession: &Succession) 
     if !sessions::is_in_force(conn, &token.sid, times.now)? {
         return Ok(Rotation::Dead);
     }
-    match (token.used_at, token.sealed) {
-        (None, _) if token.idle_until <= to_millis(times.now) => Ok(Rotation::Dead),
-        (None, _) => {
+    match succession.judge(&token) {
+        Verdict::Dead => Ok(Rotation::Dead),
+        Verdict::Replace => {
             replace(conn, hash, &token.sid, token.predecessor.as_deref(), succession)?;
             append(conn, &succession.audit)?;
             Ok(Rotation::Rotated)
         }
-        (Some(used_at), Some(sealed)) if used_at >= to_millis(times.repeat_since) => Ok(Rotation::Repeated(sealed)),
-        (Some(_), _) => {
+        Verdict::Repeat(sealed) => Ok(Rotation::Repeated(sealed)),
+        Verdict::Reuse => {
             sessions::end(conn, to_uuid(&token.sid)?, times.listed_until)?;
             append(conn, &succession.reused)?;
             Ok(Rotation::Reused)
@@ -103,11 +84,8 @@ fn replace(
 ) -> StoreResult<()> {
     let Succession { next, sealed, times, .. } = succession;
     insert(conn, sid, next, Some(hash))?;
-    // The same span after the use as `repeat_since` lies before the present.
-    let now = to_millis(times.now);
-    let sealed_until = now.saturating_add(now.saturating_sub(to_millis(times.repeat_since)));
     conn.prepare_cached("UPDATE refresh_tokens SET used_at = ?2, sealed = ?3, sealed_until = ?4 WHERE hash = ?1")?
-        .execute((hash, now, sealed, sealed_until))?;
+        .execute((hash, to_millis(times.now), sealed, succession.sealed_until()))?;
     // This token is the predecessor's successor, and used from now on: it comes no more.
     conn.prepare_cached("UPDATE refresh_tokens SET sealed = NULL, sealed_until = NULL WHERE hash = ?1")?
         .execute([predecessor])?;

@@ -1,10 +1,8 @@
 //! Sessions and second factors as rows, and the port of sign-ins. Whatever may happen once only is judged and written in one transaction of the
 //! writer; what a reader saw before never decides.
 
-use std::sync::atomic::Ordering;
-
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
@@ -12,10 +10,10 @@ use super::{
     SqliteStore,
     audit::append,
     error::taken,
-    grants::{self, Opening},
+    grants,
     identity::one_body,
-    refresh::{self, Succession},
-    stored::{from_millis, to_millis, to_uuid},
+    refresh,
+    stored::{Opening, Succession, days_before, from_millis, to_millis, to_uuid, used},
 };
 use crate::{
     domain::actor::UserId,
@@ -24,9 +22,6 @@ use crate::{
         RefreshToken, Rotation, RotationTimes, SecondFactor, Session, SessionStore, SignIn, StoreResult,
     },
 };
-
-/// A page's use is written down when the last one is as old as this: a commit for every page would be a waste.
-const USE_NOTED_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 #[async_trait]
 impl SessionStore for SqliteStore {
@@ -46,24 +41,12 @@ impl SessionStore for SqliteStore {
         now: Timestamp,
     ) -> StoreResult<Option<Session>> {
         let found = self.readers.read(move |conn| by_cookie(conn, &cookie, now)).await?;
-        let Some(mut session) = found.filter(|session| session.last_used_at >= used_since) else {
+        let Some(session) = found.filter(|session| session.last_used_at >= used_since) else {
             return Ok(None);
         };
-        if now.duration_since(session.last_used_at) >= USE_NOTED_EVERY {
-            let sid = session.sid.to_string();
-            match self.writer.write(move |conn| touch(conn, &sid, now)).await {
-                Ok(()) => {
-                    session.last_used_at = now;
-                    self.uses_unnoted.store(false, Ordering::Relaxed);
-                }
-                // What cannot be written on a full disk keeps nobody from reading.
-                Err(error) if !self.uses_unnoted.swap(true, Ordering::Relaxed) => {
-                    tracing::warn!(%error, "uses of sessions cannot be noted; not said again until one was");
-                }
-                Err(_) => {}
-            }
-        }
-        Ok(Some(session))
+        let sid = session.sid.to_string();
+        let touch = self.writer.write(move |conn| touch(conn, &sid, now));
+        Ok(Some(used(session, now, &self.uses_unnoted, touch).await))
     }
 
     async fn sessions(&self, user: UserId, generation: u64, now: Timestamp) -> StoreResult<Vec<Session>> {
@@ -364,7 +347,7 @@ fn drop_factor(conn: &Connection, user: UserId) -> StoreResult<()> {
 }
 
 fn forget(conn: &Connection, now: Timestamp) -> StoreResult<()> {
-    let ago = |days: i64| to_millis(now).saturating_sub(days * 86_400_000);
+    let ago = |days: i64| days_before(now, days);
     let forget = |sql: &str, until: i64| conn.prepare_cached(sql)?.execute([until]);
     forget("DELETE FROM ended_sessions WHERE listed_until <= ?1", ago(0))?;
     forget(

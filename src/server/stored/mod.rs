@@ -2,6 +2,7 @@
 //! what does not read is an error.
 
 mod found_by;
+mod sign_ins;
 mod site;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::server::ports::{Page, StoreError, StoreResult};
 
-pub(crate) use self::{found_by::*, site::*};
+pub(crate) use self::{found_by::*, sign_ins::*, site::*};
 
 /// How long a retry finds its answer.
 pub(crate) const REPLIES_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
