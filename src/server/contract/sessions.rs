@@ -57,7 +57,7 @@ pub(crate) fn session(n: u128) -> Session {
     }
 }
 
-fn code_grant() -> CodeGrant {
+pub(crate) fn code_grant() -> CodeGrant {
     CodeGrant {
         client_id: "app".to_owned(),
         sign_in: sign_in("ana"),
@@ -70,7 +70,7 @@ fn code_grant() -> CodeGrant {
     }
 }
 
-pub(crate) fn device_grant(user_code: &str) -> DeviceGrant {
+fn device_grant(user_code: &str) -> DeviceGrant {
     DeviceGrant {
         client_id: "cli".to_owned(),
         user_code: user_code.to_owned(),

@@ -33,6 +33,8 @@ pub struct MongoStore {
 }
 
 #[cfg(test)]
+mod nodes_tests;
+#[cfg(test)]
 mod own_server_tests;
 #[cfg(test)]
 mod testing;

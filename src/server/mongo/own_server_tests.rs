@@ -10,15 +10,15 @@ use tokio::{
     time::{Duration, Instant, sleep, timeout},
 };
 
-use super::{ConnectError, MongoStore, testing::OwnServer};
+use super::{
+    ConnectError, MongoStore,
+    testing::{OwnServer, open, refresh, token},
+};
 use crate::{
     domain::reason::Role,
     server::{
-        contract::{WAIT, at, audit, device_grant, digest, session, sign_in, user},
-        ports::{
-            AuditQuery, DeviceDecision, DeviceGrant, IdentityStore, NewRefresh, Redemption, Rotation, RotationTimes,
-            SessionStore, StoreError, StoreResult,
-        },
+        contract::{WAIT, session, user},
+        ports::{AuditQuery, IdentityStore, Rotation, StoreError},
     },
 };
 
@@ -34,15 +34,6 @@ async fn a_server_without_a_replica_set_stops_the_start() {
     }
 }
 
-/// Puts the `n`th successor of a session's refresh token in place of the one before.
-async fn refresh(store: &MongoStore, sid: u128, n: usize) -> StoreResult<Rotation> {
-    let name = |n: usize| format!("{sid}:{n}");
-    let next = NewRefresh { hash: digest(&name(n)), idle_until: at(3_600) };
-    let times = RotationTimes { now: at(0), repeat_since: at(0), listed_until: at(3_600) };
-    let (audit, reused) = (audit("refreshed", 0), audit("reused", 0));
-    store.rotate_refresh(digest(&name(n - 1)), next, name(n).into_bytes(), times, audit, reused).await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs MEDREQ_TEST_MONGOD"]
 async fn what_was_acknowledged_survives_a_kill() {
@@ -52,17 +43,11 @@ async fn what_was_acknowledged_survives_a_kill() {
     let (count, mut counted) = watch::channel(0);
     let mut writers = vec![];
     for sid in 1..=4 {
-        let device =
-            DeviceGrant { decision: Some(DeviceDecision::Approved(sign_in("ana"))), ..device_grant(&sid.to_string()) };
-        store.insert_device(digest(&sid.to_string()), device, audit("device", 0)).await.unwrap();
-        let first = NewRefresh { hash: digest(&format!("{sid}:0")), idle_until: at(3_600) };
-        let opened =
-            store.redeem_device(digest(&sid.to_string()), session(sid), Some(first), at(0), audit("opened", 0));
-        assert_eq!(opened.await.unwrap(), Redemption::Opened);
+        open(&store, session(sid)).await;
         let (store, count) = (Arc::clone(&store), count.clone());
         writers.push(tokio::spawn(async move {
             let mut acknowledged = 0;
-            while let Ok(rotation) = refresh(&store, sid, acknowledged + 1).await {
+            while let Ok(rotation) = refresh(&store, sid, acknowledged, &token(sid, acknowledged + 1)).await {
                 assert_eq!(rotation, Rotation::Rotated);
                 acknowledged += 1;
                 count.send_modify(|count| *count += 1);
@@ -78,11 +63,11 @@ async fn what_was_acknowledged_survives_a_kill() {
     let mut refreshed = 0;
     for (sid, acknowledged) in (1..).zip(acknowledged) {
         // The refresh that had no answer took place or did not; to ask again gives its successor all the same.
-        let next = acknowledged + 1;
-        let again = refresh(&store, sid, next).await.unwrap();
-        let before = Rotation::Repeated(format!("{sid}:{next}").into_bytes());
+        let next = token(sid, acknowledged + 1);
+        let again = refresh(&store, sid, acknowledged, &next).await.unwrap();
+        let before = Rotation::Repeated(next.into_bytes());
         assert!(again == Rotation::Rotated || again == before, "session {sid}: {again:?}");
-        refreshed += u64::try_from(next).unwrap();
+        refreshed += u64::try_from(acknowledged).unwrap() + 1;
     }
     let query = AuditQuery { limit: 1, ..AuditQuery::default() };
     let audited = store.audit_entries(query).await.unwrap().total;

@@ -20,7 +20,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::MongoStore;
-use crate::server::contract::WAIT;
+use crate::server::{
+    contract::{WAIT, at, audit, code_grant, digest},
+    ports::{CodeGrant, NewRefresh, Redemption, Rotation, RotationTimes, Session, SessionStore, StoreResult},
+};
 
 /// The server that all tests share.
 pub(super) fn address() -> String {
@@ -51,6 +54,30 @@ impl Drop for Fresh {
 /// One more node of the stack on that database.
 pub(super) async fn node(database: &str) -> Arc<MongoStore> {
     Arc::new(MongoStore::connect(&address(), database).await.unwrap())
+}
+
+/// The `n`th refresh token of a session.
+pub(super) fn token(sid: u128, n: usize) -> String {
+    format!("{sid}:{n}")
+}
+
+/// Opens a session with its first refresh token, by a code; that makes two audit entries.
+pub(super) async fn open(store: &MongoStore, session: Session) {
+    let sid = session.sid.as_u128();
+    let code = digest(&format!("code of {sid}"));
+    let grant = CodeGrant { sign_in: session.sign_in.clone(), ..code_grant() };
+    store.insert_code(code, grant, audit("code_issued", 0)).await.unwrap();
+    let first = NewRefresh { hash: digest(&token(sid, 0)), idle_until: at(3_600) };
+    let opened = store.redeem_code(code, session, Some(first), at(0), audit("opened", 0)).await;
+    assert_eq!(opened.unwrap(), Redemption::Opened);
+}
+
+/// Puts a refresh token in place of the `n`th of a session.
+pub(super) async fn refresh(store: &MongoStore, sid: u128, n: usize, next: &str) -> StoreResult<Rotation> {
+    let hash = NewRefresh { hash: digest(next), idle_until: at(3_600) };
+    let times = RotationTimes { now: at(0), repeat_since: at(0), listed_until: at(3_600) };
+    let (audit, reused) = (audit("refreshed", 0), audit("reused", 0));
+    store.rotate_refresh(digest(&token(sid, n)), hash, next.as_bytes().to_vec(), times, audit, reused).await
 }
 
 /// A server of a test's own, which may be killed, and is at the end.

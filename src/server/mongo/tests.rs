@@ -14,8 +14,8 @@ use super::{
 use crate::{
     domain::reason::Role,
     server::{
-        contract::{self, Ports, entry, session, user},
-        ports::{AuditQuery, IdentityStore, ReferenceChanges, ReferenceStore, Rotation, StoreError},
+        contract::{self, Ports, entry, user},
+        ports::{AuditQuery, IdentityStore, ReferenceChanges, ReferenceStore, StoreError},
         sqlite::{OpenMode, SqliteStore},
         stored::AuditLink,
     },
@@ -24,13 +24,9 @@ use crate::{
 /// What has no adapter on MongoDB yet is SQLite's; the parts of the suite that are run here do not touch it.
 async fn new_ports() -> (Ports, (Fresh, TempDir)) {
     let fresh = Fresh::new().await;
-    let (ports, dir) = ports_of(&fresh.store);
-    (ports, (fresh, dir))
-}
-
-fn ports_of(store: &Arc<MongoStore>) -> (Ports, TempDir) {
     let dir = TempDir::new().unwrap();
     let rest = Arc::new(SqliteStore::open(dir.path(), OpenMode::Serve).unwrap());
+    let store = &fresh.store;
     let ports = Ports {
         pipeline: Arc::clone(&rest) as _,
         tickets: rest as _,
@@ -38,7 +34,7 @@ fn ports_of(store: &Arc<MongoStore>) -> (Ports, TempDir) {
         identity: Arc::clone(store) as _,
         sessions: Arc::clone(store) as _,
     };
-    (ports, dir)
+    (ports, (fresh, dir))
 }
 
 contract::contract_suite!(new_ports; reference, identity, sessions; "needs MEDREQ_TEST_MONGO");
@@ -136,25 +132,4 @@ async fn a_long_list_is_written_well_within_the_time_for_an_answer() {
         fresh.store.change_reference(changes).await.unwrap();
     }
     assert_eq!(fresh.store.all_medications().await.unwrap(), medications);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs MEDREQ_TEST_MONGO"]
-async fn of_refreshes_on_two_nodes_at_once_one_has_a_successor() {
-    let fresh = Fresh::new().await;
-    let other = node(&fresh.name).await;
-    let ((here, _here), (there, _there)) = (ports_of(&fresh.store), ports_of(&other));
-    let nodes = [&here, &there];
-    here.identity.insert_users(vec![user("ana", Role::Nurse)], vec![]).await.unwrap();
-    here.open(session(1), "r0").await;
-    let names: Vec<String> = (0..50).map(|n| format!("r1-{n}")).collect();
-    let results = join_all((0..50).map(|n| nodes[n % 2].rotate("r0", &names[n], 5))).await;
-    let winners: Vec<&String> =
-        names.iter().zip(&results).filter(|(_, result)| **result == Rotation::Rotated).map(|(name, _)| name).collect();
-    let [winner] = winners[..] else { panic!("{results:?}") };
-    let same = Rotation::Repeated(winner.as_bytes().to_vec());
-    assert_eq!(results.iter().filter(|result| **result == same).count(), 49, "{results:?}");
-    let tokens = fresh.store.find_all("refresh_tokens", doc! {}, doc! {}).await.unwrap();
-    assert_eq!(tokens.len(), 2, "the first and its one successor");
-    assert_eq!(there.rotate(winner, "r2", 6).await, Rotation::Rotated, "nobody was signed out");
 }
