@@ -3,32 +3,19 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use serde_json::json;
 
-use super::{DATABASE_FILE, SqliteStore, audit, open::tune, rows::Stored, sealing::TextKey};
+use super::{DATABASE_FILE, SqliteStore, audit, open::tune, rows::Stored, sealing, stored::erasure};
 use crate::{
-    domain::event::{Change, Event},
-    server::ports::{AuditEntry, StoreError, StoreResult},
+    domain::{event::Event, ticket::Ticket},
+    server::ports::{StoreError, StoreResult},
 };
 
 /// Does what an erasure among the events means for the file, in their transaction.
-pub(super) fn follow(conn: &Connection, before: &Stored, events: &[Event]) -> StoreResult<()> {
-    let erasure = events.iter().find_map(|event| match &event.change {
-        Change::Erased { reason } => Some((event, reason)),
-        _ => None,
-    });
-    let Some((event, reason)) = erasure else { return Ok(()) };
-    TextKey::erase(conn, before.ticket.id)?;
+pub(super) fn follow(conn: &Connection, before: &Stored, steps: &[(Event, Ticket)]) -> StoreResult<()> {
+    let Some(entry) = erasure(steps) else { return Ok(()) };
+    sealing::erase(conn, before.ticket.id)?;
     // Whatever an older release indexed goes too, not only what this one would.
     conn.prepare_cached("DELETE FROM ticket_words WHERE ticket = ?1 AND word GLOB '#*'")?.execute([before.row])?;
-    let entry = AuditEntry {
-        at: event.at,
-        kind: "ticket".to_owned(),
-        action: "texts_erased".to_owned(),
-        actor: Some(event.actor.person.username.to_string()),
-        subject: Some(before.ticket.number.clone()),
-        detail: json!({ "ticket": before.ticket.id, "reason": reason, "client_id": event.actor.client_id }),
-    };
     audit::append(conn, &entry)
 }
 

@@ -1,14 +1,11 @@
 //! The log of events, each carrying the hash of the one before it. An event is appended once and never touched again.
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    schema,
-    sealing::{self, TextKey},
-    stored::unreadable,
-    stored::{from_millis, to_millis, to_uuid},
+    schema, sealing,
+    stored::{self, EventLink, TextKey, concerned, from_millis, past_change, to_millis, to_uuid, unreadable},
 };
 use crate::{
     domain::{
@@ -32,33 +29,6 @@ pub(super) struct Head {
     pub(super) at: Option<jiff::Timestamp>,
 }
 
-/// What an event's hash covers beside the hash before it: the row as stored.
-pub(super) struct Link<'a> {
-    pub(super) seq: u64,
-    pub(super) ticket: &'a str,
-    pub(super) version: u64,
-    pub(super) at: i64,
-    pub(super) status: &'a str,
-    pub(super) pharmacies: &'a str,
-    pub(super) body: &'a str,
-}
-
-impl Link<'_> {
-    /// The hash that this row carries after `previous`.
-    pub(super) fn hash(&self, previous: &[u8; 32]) -> [u8; 32] {
-        let mut hash = Sha256::new_with_prefix(previous);
-        hash.update(self.seq.to_be_bytes());
-        hash.update(self.version.to_be_bytes());
-        hash.update(self.at.to_be_bytes());
-        for text in [self.ticket, self.status, self.pharmacies, self.body] {
-            // The length first, so that no byte can move from one field to the next.
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
-        }
-        hash.finalize().into()
-    }
-}
-
 /// What the first event's hash follows: binds the chain to its log.
 pub(super) fn genesis(conn: &Connection) -> StoreResult<[u8; 32]> {
     schema::meta(conn, "genesis")
@@ -80,10 +50,9 @@ pub(super) fn head(conn: &Connection) -> StoreResult<Head> {
 pub(super) fn append(conn: &Connection, head: &mut Head, mut event: Event, after: &Ticket) -> StoreResult<()> {
     sealing::seal(conn, after.id, &mut event)?;
     let ticket = after.id.to_string();
-    let pharmacies: Vec<_> = std::iter::once(&after.pharmacy).chain(after.former_pharmacies.iter().rev()).collect();
-    let pharmacies = serde_json::to_string(&pharmacies)?;
+    let pharmacies = concerned(after)?;
     let body = serde_json::to_string(&event)?;
-    let link = Link {
+    let link = EventLink {
         seq: head.seq + 1,
         ticket: &ticket,
         version: event.version.0,
@@ -139,7 +108,8 @@ fn collect(epoch: Uuid, mut rows: rusqlite::Rows<'_>) -> StoreResult<Vec<Recorde
 fn recorded(epoch: Uuid, row: &Row<'_>) -> StoreResult<RecordedEvent> {
     let ticket = TicketId(to_uuid(&row.get::<_, String>(1)?)?);
     let mut event: Event = serde_json::from_str(&row.get::<_, String>(6)?)?;
-    sealing::open(TextKey::of(ticket, row.get(7)?)?.as_ref(), &mut event)?;
+    let key: Option<Vec<u8>> = row.get(7)?;
+    stored::open(TextKey::of(ticket, key.as_deref())?.as_ref(), &mut event)?;
     Ok(RecordedEvent {
         id: EventId { epoch, partition: PARTITION, seq: row.get::<_, i64>(0)?.cast_unsigned() },
         ticket,
@@ -160,15 +130,7 @@ pub(super) fn changes_since(conn: &Connection, ticket: TicketId, version: Versio
     let mut rows = statement.query((ticket.to_string(), version))?;
     let mut changes = Vec::new();
     while let Some(row) = rows.next()? {
-        let event: Event = serde_json::from_str(&row.get::<_, String>(0)?)?;
-        if event.name() != "commented" {
-            changes.push(PastChange {
-                event: event.name().to_owned(),
-                version: event.version,
-                actor: event.actor.person,
-                at: event.at,
-            });
-        }
+        changes.extend(past_change(serde_json::from_str(&row.get::<_, String>(0)?)?));
     }
     Ok(changes)
 }

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{
     events, identity, medications,
     reference::policy,
-    rows::{destination, identifier_owner, patient_key},
+    rows::{identifier_owner, patient_salt},
     site,
-    stored::{to_uuid, unreadable},
+    stored::{Need, Needs, named_by_amend, named_by_create, to_uuid, unreadable},
 };
 use crate::{
     domain::{
@@ -79,15 +79,10 @@ fn for_create(conn: &Connection, facts: &mut Facts, create: &Create) -> StoreRes
             active: cabinet.active,
         });
     }
-    let requested = create.lines.iter().map(|line| &line.medication);
-    let named: Vec<_> = requested.chain(create.counts.iter().map(|count| &count.medication)).collect();
-    facts.items = items(conn, named.iter().copied(), create.cabinet.as_ref())?;
-    let place = destination(&create.ward, create.cabinet.as_ref());
-    let patient = create.missing_dose.as_ref().map(|dose| &dose.patient_ref);
-    let patient = patient_key(conn, facts.ticket_id, &place, patient)?;
-    for medication in named {
-        let need = (place.as_str(), medication, patient.as_slice(), create.kind.is_supply());
-        facts.open_requests.extend(open_requests(conn, need, facts.ticket_id)?);
+    facts.items = items(conn, named_by_create(create), create.cabinet.as_ref())?;
+    let salt = patient_salt(conn)?;
+    for need in Needs::of_create(&salt, facts.ticket_id, create).each(named_by_create(create)) {
+        facts.open_requests.extend(open_request(conn, need, facts.ticket_id)?);
     }
     for identifier in &create.identifiers {
         if identifier_owner(conn, &identifier.system, &identifier.value)?.is_some() {
@@ -104,15 +99,10 @@ fn find_pharmacy(conn: &Connection, code: &PharmacyCode) -> StoreResult<Option<P
 
 fn for_amend(conn: &Connection, facts: &mut Facts, ticket: &Ticket, amend: &Amend) -> StoreResult<()> {
     let held = ticket.lines.iter().map(|line| &line.medication);
-    let requested = amend.lines.iter().flatten().map(|line| &line.medication);
-    let named = requested.chain(amend.counts.iter().flatten().map(|count| &count.medication));
-    facts.items = items(conn, held.chain(named.clone()), ticket.cabinet.as_ref())?;
-    let place = destination(&ticket.ward, ticket.cabinet.as_ref());
-    let patient = ticket.missing_dose.as_ref().map(|dose| &dose.patient_ref);
-    let patient = patient_key(conn, ticket.id, &place, patient)?;
-    for medication in named {
-        let need = (place.as_str(), medication, patient.as_slice(), ticket.kind.is_supply());
-        facts.open_requests.extend(open_requests(conn, need, ticket.id)?);
+    facts.items = items(conn, held.chain(named_by_amend(amend)), ticket.cabinet.as_ref())?;
+    let salt = patient_salt(conn)?;
+    for need in Needs::of_ticket(&salt, ticket).each(named_by_amend(amend)) {
+        facts.open_requests.extend(open_request(conn, need, ticket.id)?);
     }
     Ok(())
 }
@@ -152,26 +142,16 @@ fn par_max(conn: &Connection, cabinet: &CabinetCode, code: &MedicationCode) -> S
 }
 
 /// The oldest open request for a need: one is enough to be told.
-fn open_requests(
-    conn: &Connection,
-    (place, medication, patient, supply): (&str, &MedicationCode, &[u8], bool),
-    own: TicketId,
-) -> StoreResult<Vec<OpenRequest>> {
+fn open_request(conn: &Connection, need: Need, own: TicketId) -> StoreResult<Option<OpenRequest>> {
+    let Need { destination, medication, patient, supply } = need;
     let mut statement = conn.prepare_cached(
         "SELECT t.id, t.number FROM open_lines l JOIN tickets t ON t.row = l.ticket
          WHERE l.destination = ?1 AND l.medication = ?2 AND l.patient = ?3 AND l.supply = ?4 AND t.id <> ?5
          ORDER BY l.ticket LIMIT 1",
     )?;
-    let mut rows = statement.query((place, medication.as_str(), patient, supply, own.to_string()))?;
-    let mut met = Vec::new();
-    while let Some(row) = rows.next()? {
-        met.push(OpenRequest {
-            ticket: TicketId(to_uuid(&row.get::<_, String>(0)?)?),
-            number: row.get(1)?,
-            medication: medication.clone(),
-        });
-    }
-    Ok(met)
+    let mut rows = statement.query((destination, medication.as_str(), patient, supply, own.to_string()))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(OpenRequest { ticket: TicketId(to_uuid(&row.get::<_, String>(0)?)?), number: row.get(1)?, medication }))
 }
 
 fn staff(conn: &Connection, username: &Username) -> StoreResult<Option<StaffFact>> {

@@ -1,21 +1,16 @@
 //! Lists of tickets: filters as SQL over indexed columns, pages by position and not by offset. Values only ever travel as parameters.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
-use serde::{Deserialize, Serialize};
 
 use super::{
     rows::opened,
-    stored::{self, fetch, to_millis, to_millis_up},
-    words::{WordKey, every_word},
+    stored::{self, Order, PageEnd, TICKETS_MAX, fetch, is_of_open, to_millis_up},
+    words::{every_word, word_key},
 };
 use crate::{
-    domain::{actor::Reach, reason::Status, ticket::Ticket},
-    server::ports::{Page, StoreError, StoreResult, TicketQuery, TicketSort, Visibility},
+    domain::{actor::Reach, ticket::Ticket},
+    server::ports::{Page, StoreResult, TicketQuery, Visibility},
 };
-
-/// Largest page.
-const LIMIT_MAX: usize = 200;
 
 /// Conditions that all hold, with their parameters.
 #[derive(Default)]
@@ -68,8 +63,7 @@ impl Filter {
 
     fn of(conn: &Connection, query: &TicketQuery) -> StoreResult<Self> {
         let mut filter = Self::default();
-        let only_open = !query.statuses.is_empty() && !query.statuses.iter().any(|status| Status::is_terminal(*status));
-        if only_open || query.overdue_at.is_some() {
+        if is_of_open(query) {
             // Lets the planner use the indexes that hold open tickets only.
             filter.clauses.push("t.open = 1".to_owned());
         }
@@ -116,7 +110,7 @@ impl Filter {
     }
 
     fn text(&mut self, conn: &Connection, text: &str) -> StoreResult<()> {
-        let key = WordKey::load(conn)?;
+        let key = word_key(conn)?;
         let found = every_word(text, ("ticket_words", "ticket"), Some(&key), &mut self.parameters);
         if found.is_empty() && !text.trim().is_empty() {
             // Punctuation alone is in no index: it finds nothing.
@@ -129,16 +123,17 @@ impl Filter {
 
 /// A page, with the exact total.
 pub(super) fn page(conn: &Connection, query: &TicketQuery) -> StoreResult<Page<Ticket>> {
-    let limit = query.limit.clamp(1, LIMIT_MAX);
+    let limit = query.limit.clamp(1, TICKETS_MAX);
     let order = Order::of(query.sort);
+    let (direction, beyond) = if order.descending { ("DESC", "<") } else { ("ASC", ">") };
     let mut filter = Filter::of(conn, query)?;
     let total: i64 = conn
         .prepare(&format!("SELECT count(*) FROM tickets t WHERE {}", filter.sql()))?
         .query_row(params_from_iter(filter.parameters()), |row| row.get(0))?;
     if let Some(after) = &query.after {
-        let position = Position::decode(after, &order)?;
-        let (key, id) = (filter.bind(position.key), filter.bind(position.id));
-        filter.clauses.push(format!("(t.{}, t.id) {} (?{key}, ?{id})", order.column, order.beyond));
+        let end = PageEnd::decode(after, &order)?;
+        let (key, id) = (filter.bind(end.key), filter.bind(end.id));
+        filter.clauses.push(format!("(t.{}, t.id) {beyond} (?{key}, ?{id})", order.column));
     }
     let limit_place = filter.bind(fetch(limit));
     let sql = format!(
@@ -146,7 +141,6 @@ pub(super) fn page(conn: &Connection, query: &TicketQuery) -> StoreResult<Page<T
          WHERE {} ORDER BY t.{column} {direction}, t.id {direction} LIMIT ?{limit_place}",
         filter.sql(),
         column = order.column,
-        direction = order.direction,
     );
     let mut statement = conn.prepare(&sql)?;
     let mut rows = statement.query(params_from_iter(filter.parameters()))?;
@@ -154,61 +148,9 @@ pub(super) fn page(conn: &Connection, query: &TicketQuery) -> StoreResult<Page<T
     while let Some(row) = rows.next()? {
         found.push(read(row)?);
     }
-    Ok(stored::page(found, limit, total.cast_unsigned(), |ticket| Position::of(ticket, &order).encode()))
+    Ok(stored::page(found, limit, total.cast_unsigned(), |ticket| PageEnd::of(ticket, &order).encode()))
 }
 
 fn read(row: &Row<'_>) -> StoreResult<Ticket> {
     opened(row, 0, 1)
-}
-
-struct Order {
-    code: u8,
-    column: &'static str,
-    direction: &'static str,
-    beyond: &'static str,
-}
-
-impl Order {
-    fn of(sort: TicketSort) -> Self {
-        let (code, column, descending) = match sort {
-            TicketSort::DueAt => (0, "due_key", false),
-            TicketSort::CreatedDesc => (1, "created_at", true),
-            TicketSort::CreatedAsc => (2, "created_at", false),
-            TicketSort::UpdatedDesc => (3, "updated_at", true),
-        };
-        let (direction, beyond) = if descending { ("DESC", "<") } else { ("ASC", ">") };
-        Self { code, column, direction, beyond }
-    }
-}
-
-/// Where a page ended. Opaque to clients, and good for its own order only.
-#[derive(Serialize, Deserialize)]
-struct Position {
-    sort: u8,
-    key: i64,
-    id: String,
-}
-
-impl Position {
-    fn of(ticket: &Ticket, order: &Order) -> Self {
-        let key = match order.column {
-            "due_key" => ticket.due_at().map_or(i64::MAX, to_millis),
-            "created_at" => to_millis(ticket.created_at),
-            _ => to_millis(ticket.updated_at),
-        };
-        Self { sort: order.code, key, id: ticket.id.to_string() }
-    }
-
-    fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).expect("a number and texts are always JSON"))
-    }
-
-    fn decode(text: &str, order: &Order) -> StoreResult<Self> {
-        URL_SAFE_NO_PAD
-            .decode(text)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
-            .filter(|position| position.sort == order.code)
-            .ok_or_else(|| StoreError::Missing { what: "cursor", key: text.chars().take(100).collect() })
-    }
 }

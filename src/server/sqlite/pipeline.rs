@@ -14,23 +14,20 @@ use uuid::Uuid;
 use super::{
     SqliteStore, erasing,
     events::{self, PARTITION},
-    facts, rows,
-    sealing::{self, TextKey},
-    stored::{from_millis, to_millis, to_uuid, unreadable},
+    facts, rows, sealing,
+    stored::{self, Settled, check_identity, from_millis, settle, to_millis, to_uuid, unreadable},
     writer,
 };
 use crate::{
     domain::{
         actor::UserId,
-        apply::apply,
-        command::{Command, CommandName},
-        decide::decide,
+        command::CommandName,
         event::Event,
         ticket::{Ticket, TicketId},
     },
     server::ports::{
-        CommandId, Cursor, Outcome, Pipeline, RecordedEvent, StoreError, StoreResult, StoredOutcome, Submission,
-        SubmitError, Submitted, ahead_of_clock,
+        CommandId, Cursor, Outcome, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError,
+        Submitted, ahead_of_clock,
     },
 };
 
@@ -120,38 +117,16 @@ fn execute(conn: &Connection, submission: &Submission, at: Option<Timestamp>) ->
         let same = earlier.body_hash == submission.body_hash;
         return Ok(if same { Verdict::Done(Box::new(earlier)) } else { Verdict::KeyReused });
     }
+    check_identity(submission)?;
     let before = rows::load(conn, submission.ticket)?;
-    check_identity(submission, before.as_ref().map(|stored| &stored.ticket))?;
-    let current = before.as_ref().map(|stored| &stored.ticket);
-    let facts = facts::gather(conn, submission, current)?;
+    let ticket = before.as_ref().map(|stored| &stored.ticket);
+    let facts = facts::gather(conn, submission, ticket)?;
     let mut head = events::head(conn)?;
     let at = stamp(at, &head)?;
-    let decided = decide(current, &facts, &submission.command, submission.expected, &submission.actor, at);
-    let outcome = match decided {
-        Err(refusal) => Outcome::Refused(refusal),
-        Ok(events) => Outcome::Applied(Box::new(record(conn, submission, before.as_ref(), events, &mut head)?)),
-    };
-    let stored = StoredOutcome {
-        body_hash: submission.body_hash,
-        actor: submission.actor.person.id,
-        command: submission.command.name(),
-        ticket: submission.ticket,
-        at,
-        outcome,
-    };
-    insert_outcome(conn, submission.command_id, &stored)?;
-    Ok(Verdict::Done(Box::new(stored)))
-}
-
-/// A create can never meet a ticket, for its id comes from the command's; and a ticket never changes ward.
-fn check_identity(submission: &Submission, ticket: Option<&Ticket>) -> StoreResult<()> {
-    let derived = || TicketId::derive(&submission.ward, submission.command_id.0);
-    let sound = match (&submission.command, ticket) {
-        (Command::Create(create), None) => submission.ticket == derived() && create.ward == submission.ward,
-        (Command::Create(_), Some(_)) => false,
-        (_, _) => true,
-    };
-    if sound { Ok(()) } else { Err(StoreError::Broken("a create does not carry its own ticket id".to_owned())) }
+    let Settled { outcome, steps } = settle(submission, ticket, &facts, at)?;
+    record(conn, submission.command_id, before.as_ref(), steps, &mut head)?;
+    insert_outcome(conn, submission.command_id, &outcome)?;
+    Ok(Verdict::Done(Box::new(outcome)))
 }
 
 /// The log's time: whole milliseconds, never before the newest event's.
@@ -178,35 +153,26 @@ fn complain_of_clock(newest: Timestamp, now: Timestamp) {
     }
 }
 
-/// Folds the events and writes them with the state they lead to.
+/// Writes what happened, and the state that it led to.
 fn record(
     conn: &Connection,
-    submission: &Submission,
+    id: CommandId,
     before: Option<&rows::Stored>,
-    decided: Vec<Event>,
+    steps: Vec<(Event, Ticket)>,
     head: &mut events::Head,
-) -> StoreResult<Ticket> {
-    let unsound = |error: &dyn std::fmt::Display| StoreError::Broken(format!("a decided event does not fold: {error}"));
-    let mut state = before.map(|stored| stored.ticket.clone());
-    let mut steps = Vec::with_capacity(decided.len());
-    for event in &decided {
-        let after = apply(state, event).map_err(|error| unsound(&error))?;
-        steps.push(after.clone());
-        state = Some(after);
-    }
-    let after = state.ok_or_else(|| unsound(&"there is none"))?;
+) -> StoreResult<()> {
+    let Some((_, after)) = steps.last() else { return Ok(()) };
     match before {
         Some(stored) => {
-            rows::update(conn, stored, &after)?;
-            erasing::follow(conn, stored, &decided)?;
+            rows::update(conn, stored, after)?;
+            erasing::follow(conn, stored, &steps)?;
         }
         None => {
-            rows::insert(conn, submission.command_id, &after)?;
+            rows::insert(conn, id, after)?;
             facts::use_number(conn, &after.ward)?;
         }
     }
-    decided.into_iter().zip(steps).try_for_each(|(event, after)| events::append(conn, head, event, &after))?;
-    Ok(after)
+    steps.into_iter().try_for_each(|(event, after)| events::append(conn, head, event, &after))
 }
 
 fn insert_outcome(conn: &Connection, id: CommandId, stored: &StoredOutcome) -> StoreResult<()> {
@@ -238,7 +204,7 @@ fn find_outcome(conn: &Connection, id: CommandId) -> StoreResult<Option<StoredOu
     let uuid = |column: usize| -> StoreResult<Uuid> { to_uuid(&row.get::<_, String>(column)?) };
     let ticket = TicketId(uuid(3)?);
     let mut outcome: Outcome = serde_json::from_str(&row.get::<_, String>(5)?)?;
-    sealing::open(TextKey::load(conn, ticket)?.as_ref(), &mut outcome)?;
+    stored::open(sealing::load(conn, ticket)?.as_ref(), &mut outcome)?;
     Ok(Some(StoredOutcome {
         body_hash: row.get(0)?,
         actor: UserId(uuid(1)?),

@@ -3,19 +3,16 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use sha2::{Digest, Sha256};
 
 use super::{
     reference::put_identifiers,
-    schema,
-    sealing::{self, TextKey},
-    stored::{to_millis, words},
-    words::WordKey,
+    schema, sealing,
+    stored::{self, Need, TextKey, due_key, open_needs, to_millis},
+    words::word_key,
 };
 use crate::{
     domain::{
-        code::{CabinetCode, WardCode},
-        text::FreeText,
+        code::CabinetCode,
         ticket::{Ticket, TicketId},
     },
     server::ports::{CommandId, StoreError, StoreResult},
@@ -38,7 +35,8 @@ pub(super) fn load(conn: &Connection, id: TicketId) -> StoreResult<Option<Stored
 /// Reads a ticket from the columns of its body and its key.
 pub(super) fn opened(row: &Row<'_>, body: usize, key: usize) -> StoreResult<Ticket> {
     let mut ticket: Ticket = serde_json::from_str(row.get_ref(body)?.as_str().map_err(rusqlite::Error::from)?)?;
-    sealing::open(TextKey::of(ticket.id, row.get(key)?)?.as_ref(), &mut ticket)?;
+    let key: Option<Vec<u8>> = row.get(key)?;
+    stored::open(TextKey::of(ticket.id, key.as_deref())?.as_ref(), &mut ticket)?;
     Ok(ticket)
 }
 
@@ -92,7 +90,7 @@ fn write_state(conn: &Connection, row: i64, version_was: u64, ticket: &Ticket) -
             ticket.pharmacy.as_str(),
             ticket.assignee.as_ref().map(|person| person.username.as_str()),
             to_millis(ticket.updated_at),
-            ticket.due_at().map_or(i64::MAX, to_millis),
+            due_key(ticket),
             serde_json::to_string(&sealed)?,
         ))?;
     // The transaction holds the write lock since before the load: only a defect can come here.
@@ -104,13 +102,14 @@ fn index(conn: &Connection, row: i64, before: Option<&Ticket>, after: &Ticket) -
         |ticket: &Ticket| -> BTreeSet<String> { ticket.lines.iter().map(|line| line.medication.to_string()).collect() };
     let former =
         |ticket: &Ticket| -> BTreeSet<String> { ticket.former_pharmacies.iter().map(ToString::to_string).collect() };
-    let key = WordKey::load(conn)?;
-    let was = before.map(|ticket| found_by(&key, ticket)).unwrap_or_default();
-    sync(conn, "ticket_words", "word", row, &was, &found_by(&key, after))?;
+    let key = word_key(conn)?;
+    let was = before.map(|ticket| key.found_by(ticket)).unwrap_or_default();
+    sync(conn, "ticket_words", "word", row, &was, &key.found_by(after))?;
     sync(conn, "ticket_lines", "medication", row, &before.map(medications).unwrap_or_default(), &medications(after))?;
     sync(conn, "former_pharmacies", "pharmacy", row, &before.map(former).unwrap_or_default(), &former(after))?;
-    let was = before.map(|ticket| needs(conn, ticket)).transpose()?.unwrap_or_default();
-    let now = needs(conn, after)?;
+    let salt = patient_salt(conn)?;
+    let was = before.map(|ticket| open_needs(&salt, ticket)).unwrap_or_default();
+    let now = open_needs(&salt, after);
     if was != now { replace_needs(conn, row, &now) } else { Ok(()) }
 }
 
@@ -134,71 +133,9 @@ fn sync(
     Ok(())
 }
 
-fn found_by(key: &WordKey, ticket: &Ticket) -> BTreeSet<String> {
-    let people = std::iter::once(&ticket.requester).chain(&ticket.assignee);
-    let clear = [ticket.number.as_str(), ticket.ward.as_str(), ticket.pharmacy.as_str()]
-        .into_iter()
-        .chain(ticket.cabinet.as_ref().map(CabinetCode::as_str))
-        .chain(people.flat_map(|person| [person.username.as_str(), person.name.as_str()]))
-        .chain(ticket.lines.iter().flat_map(|line| [line.medication.as_str(), line.name.as_str()]))
-        .chain(ticket.identifiers.iter().map(|identifier| identifier.value.as_str()));
-    let erasable = ticket.note.iter().chain(ticket.assistance.iter().map(|assistance| &assistance.text));
-    clear
-        .flat_map(words)
-        // A number is also typed without its separators.
-        .chain(words(&ticket.number.replace(|c: char| !c.is_alphanumeric(), "")))
-        .chain(erasable.filter_map(FreeText::plain).flat_map(|text| key.hashed_prefixes(text)))
-        .collect()
-}
-
-/// A line that must not be asked for twice.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Need {
-    destination: String,
-    medication: String,
-    patient: Vec<u8>,
-    supply: bool,
-}
-
-/// Where something goes, as `open_lines` names it.
-pub(super) fn destination(ward: &WardCode, cabinet: Option<&CabinetCode>) -> String {
-    cabinet.map_or_else(|| format!("ward:{ward}"), |cabinet| format!("cabinet:{cabinet}"))
-}
-
-/// Stands for the patient of a missing dose at a destination: a salted hash; empty where there is none.
-pub(super) fn patient_key(
-    conn: &Connection,
-    ticket: TicketId,
-    destination: &str,
-    patient: Option<&FreeText>,
-) -> StoreResult<Vec<u8>> {
-    let Some(patient) = patient else {
-        return Ok(Vec::new());
-    };
-    let salt: [u8; 32] = schema::meta(conn, "patient_salt")?;
-    let hash = Sha256::new_with_prefix(salt).chain_update(destination).chain_update([0]);
-    // An erased reference equals no other.
-    let hash = match patient.plain() {
-        Some(reference) => hash.chain_update(reference),
-        None => hash.chain_update([0]).chain_update(ticket.0),
-    };
-    Ok(hash.finalize().to_vec())
-}
-
-fn needs(conn: &Connection, ticket: &Ticket) -> StoreResult<BTreeSet<Need>> {
-    if ticket.status.is_terminal() {
-        return Ok(BTreeSet::new());
-    }
-    let destination = destination(&ticket.ward, ticket.cabinet.as_ref());
-    let patient = ticket.missing_dose.as_ref().map(|dose| &dose.patient_ref);
-    let patient = patient_key(conn, ticket.id, &destination, patient)?;
-    let need = |medication: String| Need {
-        destination: destination.clone(),
-        medication,
-        patient: patient.clone(),
-        supply: ticket.kind.is_supply(),
-    };
-    Ok(ticket.lines.iter().map(|line| need(line.medication.to_string())).collect())
+/// Keeps patients apart without naming them.
+pub(super) fn patient_salt(conn: &Connection) -> StoreResult<[u8; 32]> {
+    schema::meta(conn, "patient_salt")
 }
 
 fn replace_needs(conn: &Connection, row: i64, needs: &BTreeSet<Need>) -> StoreResult<()> {
@@ -207,7 +144,7 @@ fn replace_needs(conn: &Connection, row: i64, needs: &BTreeSet<Need>) -> StoreRe
         "INSERT INTO open_lines (destination, medication, patient, supply, ticket) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for need in needs {
-        insert.execute((&need.destination, &need.medication, &need.patient, need.supply, row))?;
+        insert.execute((&need.destination, need.medication.as_str(), &need.patient, need.supply, row))?;
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 
 use super::{
     SqliteStore, audit,
-    events::{self, Link, damaged},
+    events::{self, damaged},
     rows::opened,
-    sealing::{self, TextKey},
-    stored::to_uuid,
+    sealing,
+    stored::{self, EventLink, to_uuid},
 };
 use crate::{
     domain::{
@@ -110,7 +110,7 @@ fn check_chain(conn: &Connection) -> StoreResult<(u64, [u8; 32])> {
         if found != seq {
             return Err(damaged(seq, "is missing"));
         }
-        let link = Link {
+        let link = EventLink {
             seq,
             ticket: &ticket,
             version: row.get::<_, i64>(2)?.cast_unsigned(),
@@ -147,13 +147,13 @@ fn check_folds(conn: &Connection) -> StoreResult<u64> {
 }
 
 fn fold(conn: &Connection, id: TicketId) -> StoreResult<Option<Ticket>> {
-    let key = TextKey::load(conn, id)?;
+    let key = sealing::load(conn, id)?;
     let mut statement = conn.prepare_cached("SELECT body FROM events WHERE ticket = ?1 ORDER BY seq")?;
     let mut rows = statement.query([id.to_string()])?;
     let mut state = None;
     while let Some(row) = rows.next()? {
         let mut event: Event = serde_json::from_str(&row.get::<_, String>(0)?)?;
-        sealing::open(key.as_ref(), &mut event)?;
+        stored::open(key.as_ref(), &mut event)?;
         let next = apply(state, &event)
             .map_err(|error| StoreError::Broken(format!("an event of ticket {id} does not fold: {error}")))?;
         state = Some(next);

@@ -1,37 +1,16 @@
-//! Words by which things are found: folded, cut at everything that is no letter or digit, matched by their beginning.
-//! Words of free text must leave this file only as keyed hashes.
+//! Words by which things are found, as conditions of SQL. Words of free text are in no table but as keyed hashes.
 
 use rusqlite::{Connection, types::Value};
-use sha2::{Digest, Sha256};
 
 use super::{
     schema,
-    stored::{QUERY_WORDS_MAX, words},
+    stored::{QUERY_WORDS_MAX, WordKey, words},
 };
-use crate::server::{hex::hex, ports::StoreResult};
+use crate::server::ports::StoreResult;
 
-/// Turns words of erasable text into hashes: the file never shows them, and a query still finds them.
-pub(super) struct WordKey([u8; 32]);
-
-impl WordKey {
-    /// The site's key.
-    pub(super) fn load(conn: &Connection) -> StoreResult<Self> {
-        schema::meta(conn, "word_key").map(Self)
-    }
-
-    /// Hashes of every beginning of every word of the text.
-    pub(super) fn hashed_prefixes(&self, text: &str) -> impl Iterator<Item = String> {
-        words(text).into_iter().flat_map(move |word| {
-            let ends: Vec<usize> = word.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
-            ends.into_iter().map(move |end| self.hashed(&word[..end])).collect::<Vec<_>>()
-        })
-    }
-
-    /// Stands for one beginning of a word. The `#` keeps it apart from words in the clear.
-    fn hashed(&self, prefix: &str) -> String {
-        let hash = Sha256::new_with_prefix(self.0).chain_update(prefix).finalize();
-        format!("#{}", hex(&hash[..9]))
-    }
+/// The site's key for words of erasable texts.
+pub(super) fn word_key(conn: &Connection) -> StoreResult<WordKey> {
+    schema::meta(conn, "word_key").map(WordKey)
 }
 
 /// A condition that `column` has every word of a query, each at least by its beginning, in an index table. Pushes its
@@ -60,18 +39,4 @@ pub(super) fn every_word(
         }
     };
     words(query).into_iter().take(QUERY_WORDS_MAX).map(&mut clause).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hashes_show_no_word_and_differ_by_site() {
-        let (one, other) = (WordKey([1; 32]), WordKey([2; 32]));
-        let hashes: Vec<String> = one.hashed_prefixes("Silva").collect();
-        assert_eq!(hashes.len(), 5);
-        assert!(hashes.iter().all(|hash| !hash.contains("silva")));
-        assert_ne!(one.hashed("silva"), other.hashed("silva"));
-    }
 }

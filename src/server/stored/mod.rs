@@ -2,6 +2,10 @@
 //! what does not read is an error.
 
 mod found_by;
+mod listing;
+mod needs;
+mod sealing;
+mod settling;
 mod sign_ins;
 mod site;
 
@@ -11,7 +15,7 @@ use uuid::Uuid;
 
 use crate::server::ports::{Page, StoreError, StoreResult};
 
-pub(crate) use self::{found_by::*, sign_ins::*, site::*};
+pub(crate) use self::{found_by::*, listing::*, needs::*, sealing::*, settling::*, sign_ins::*, site::*};
 
 /// How long a retry finds its answer.
 pub(crate) const REPLIES_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
