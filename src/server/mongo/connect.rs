@@ -10,7 +10,7 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
 
-use super::{MongoStore, schema};
+use super::{MongoStore, schema, site_keys::SiteKeys};
 use crate::server::ports::StoreError;
 
 /// The driver's own 30 s are too long for a request that somebody waits for.
@@ -113,7 +113,8 @@ impl MongoStore {
         }
         let db = client.database(database);
         schema::migrate(&db).await?;
-        Ok(Self { client, db, turn: Arc::default(), uses_unnoted: Arc::default() })
+        let site = Arc::new(SiteKeys::load(&db).await?);
+        Ok(Self { client, db, turn: Arc::default(), uses_unnoted: Arc::default(), site, committed: Arc::default() })
     }
 }
 

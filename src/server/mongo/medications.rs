@@ -4,7 +4,7 @@ use mongodb::bson::{Document, doc};
 
 use super::{
     MongoStore,
-    read::{Fields, records},
+    read::{Fields, beginning, records},
 };
 use crate::{
     domain::{control_class::Classification, ticket::Identifier},
@@ -64,10 +64,4 @@ fn matching(text: &str) -> Document {
         };
     }
     doc! { "$or": [{ "$and": by_words }, { "scan_codes": scanned(text) }] }
-}
-
-/// That one and the same word lies between both bounds.
-fn beginning(word: String) -> Document {
-    let end = format!("{word}{}", char::MAX);
-    doc! { "words": { "$elemMatch": { "$gte": word, "$lt": end } } }
 }

@@ -78,6 +78,12 @@ pub(super) fn records<T: DeserializeOwned>(documents: &[Document]) -> StoreResul
     documents.iter().map(Fields::record).collect()
 }
 
+/// That a document has a word with this beginning: that one and the same word lies between both bounds.
+pub(super) fn beginning(word: String) -> Document {
+    let end = format!("{word}{}", char::MAX);
+    doc! { "words": { "$elemMatch": { "$gte": word, "$lt": end } } }
+}
+
 impl MongoStore {
     /// The first document that fits.
     pub(super) async fn find(&self, name: &'static str, filter: Document) -> StoreResult<Option<Document>> {
@@ -93,6 +99,20 @@ impl MongoStore {
     ) -> StoreResult<Vec<Document>> {
         self.read(move |db| async move { Ok(db.collection(name).find(filter).sort(sort).await?.try_collect().await?) })
             .await
+    }
+
+    /// The first documents that fit, in this order.
+    pub(super) async fn find_first(
+        &self,
+        name: &'static str,
+        filter: Document,
+        sort: Document,
+        limit: i64,
+    ) -> StoreResult<Vec<Document>> {
+        self.read(move |db| async move {
+            Ok(db.collection(name).find(filter).sort(sort).limit(limit).await?.try_collect().await?)
+        })
+        .await
     }
 
     /// The documents of a page, which begins where `from` fits, and how many fit `filter` on all pages.

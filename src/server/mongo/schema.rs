@@ -13,13 +13,13 @@ use super::{
     audit::HEAD,
     connect::ConnectError,
     read::{Fields, bytes},
-    schema_sign_ins,
+    schema_sign_ins, schema_tickets, site_keys,
     transaction::is_taken,
 };
 use crate::server::stored::random;
 
 /// The one document of the collection that says whose database this is.
-const IDENTITY: &str = "medreq";
+pub(super) const IDENTITY: &str = "medreq";
 
 /// The server's code for a collection that is there.
 const NAMESPACE_EXISTS: i32 = 48;
@@ -51,7 +51,7 @@ pub(super) const fn index(keys: &'static [&'static str]) -> Index {
     Index { keys, unique: false, where_there: false }
 }
 
-const STEPS: &[&[Made]] = &[IDENTITY_AND_REFERENCE, schema_sign_ins::COLLECTIONS];
+const STEPS: &[&[Made]] = &[IDENTITY_AND_REFERENCE, schema_sign_ins::COLLECTIONS, schema_tickets::COLLECTIONS];
 
 const IDENTITY_AND_REFERENCE: &[Made] = &[
     Made { name: "settings", fields: &[("_id", "string"), ("value", "string")], indexes: &[] },
@@ -170,6 +170,9 @@ pub(super) async fn migrate(db: &Database) -> Result<(), ConnectError> {
         }
         if version == 0 {
             begin_audit(db, &meta).await?;
+        }
+        if version == 2 {
+            site_keys::make(&meta).await?;
         }
         // Only ever forwards, whoever is first.
         let change = doc! { "$max": { "schema": version + 1 } };

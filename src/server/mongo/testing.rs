@@ -19,9 +19,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::MongoStore;
+pub(super) use super::local_log::LocalLog;
+use super::{MongoPipeline, MongoStore};
 use crate::server::{
-    contract::{WAIT, at, audit, code_grant, digest},
+    contract::{Ports, WAIT, at, audit, code_grant, digest},
     ports::{CodeGrant, NewRefresh, Redemption, Rotation, RotationTimes, Session, SessionStore, StoreResult},
 };
 
@@ -78,6 +79,17 @@ pub(super) async fn refresh(store: &MongoStore, sid: u128, n: usize, next: &str)
     let times = RotationTimes { now: at(0), repeat_since: at(0), listed_until: at(3_600) };
     let (audit, reused) = (audit("refreshed", 0), audit("reused", 0));
     store.rotate_refresh(digest(&token(sid, n)), hash, next.as_bytes().to_vec(), times, audit, reused).await
+}
+
+/// The ports of a node: commands through a log of the test.
+pub(super) async fn ports_on(store: &Arc<MongoStore>, log: &Arc<LocalLog>) -> Ports {
+    Ports {
+        pipeline: Arc::new(MongoPipeline::start(Arc::clone(store), Arc::clone(log) as _).await.unwrap()),
+        tickets: Arc::clone(store) as _,
+        reference: Arc::clone(store) as _,
+        identity: Arc::clone(store) as _,
+        sessions: Arc::clone(store) as _,
+    }
 }
 
 /// A server of a test's own, which may be killed, and is at the end.

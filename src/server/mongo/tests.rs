@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use mongodb::bson::{Document, doc};
-use tempfile::TempDir;
 
 use super::{
-    testing::{Fresh, address, node},
+    testing::{Fresh, LocalLog, address, node, ports_on},
     *,
 };
 use crate::{
@@ -16,28 +15,19 @@ use crate::{
     server::{
         contract::{self, Ports, entry, user},
         ports::{AuditQuery, IdentityStore, ReferenceChanges, ReferenceStore, StoreError},
-        sqlite::{OpenMode, SqliteStore},
         stored::AuditLink,
     },
 };
 
-/// What has no adapter on MongoDB yet is SQLite's; the parts of the suite that are run here do not touch it.
-async fn new_ports() -> (Ports, (Fresh, TempDir)) {
+/// Commands go through a log in this process.
+async fn new_ports() -> (Ports, (Fresh, Arc<LocalLog>)) {
     let fresh = Fresh::new().await;
-    let dir = TempDir::new().unwrap();
-    let rest = Arc::new(SqliteStore::open(dir.path(), OpenMode::Serve).unwrap());
-    let store = &fresh.store;
-    let ports = Ports {
-        pipeline: Arc::clone(&rest) as _,
-        tickets: rest as _,
-        reference: Arc::clone(store) as _,
-        identity: Arc::clone(store) as _,
-        sessions: Arc::clone(store) as _,
-    };
-    (ports, (fresh, dir))
+    let log = LocalLog::open(&fresh.store, 3).await;
+    log.own(&fresh.store);
+    (ports_on(&fresh.store, &log).await, (fresh, log))
 }
 
-contract::contract_suite!(new_ports; reference, identity, sessions; "needs MEDREQ_TEST_MONGO");
+contract::contract_suite!(new_ports; tickets, reference, identity, sessions; "needs MEDREQ_TEST_MONGO");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs MEDREQ_TEST_MONGO"]

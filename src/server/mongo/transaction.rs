@@ -9,7 +9,7 @@ use std::{
 use futures_util::{TryStreamExt, future::BoxFuture};
 use mongodb::{
     ClientSession, Collection, Database,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
     error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure},
     options::ReadConcern,
 };
@@ -140,6 +140,14 @@ fn first_refused(error: &Error) -> Option<usize> {
     }
 }
 
+/// A change of one document.
+pub(super) struct Change {
+    pub(super) filter: Document,
+    pub(super) change: Document,
+    /// Makes the document where there is none.
+    pub(super) upsert: bool,
+}
+
 /// A transaction that is open.
 pub(super) struct Tx {
     session: ClientSession,
@@ -171,6 +179,12 @@ impl Tx {
         Ok(found.iter().map(|found| Ok(found.text("_id")?.to_owned())).collect::<StoreResult<_>>()?)
     }
 
+    /// What an aggregation gives.
+    pub(super) async fn aggregate(&mut self, name: &str, pipeline: Vec<Document>) -> Attempt<Vec<Document>> {
+        let mut found = self.collection(name).aggregate(pipeline).session(&mut self.session).await?;
+        Ok(found.stream(&mut self.session).try_collect().await?)
+    }
+
     /// The document with the greatest value of a field.
     pub(super) async fn last(&mut self, name: &str, field: &str) -> Attempt<Option<Document>> {
         let collection = self.collection(name);
@@ -196,6 +210,23 @@ impl Tx {
     pub(super) async fn update(&mut self, name: &str, filter: Document, change: Document) -> Attempt<bool> {
         let updated = self.collection(name).update_one(filter, change).session(&mut self.session).await?;
         Ok(updated.matched_count == 1)
+    }
+
+    /// Makes changes, in order and in one round trip, each of the one document that fits its filter; false where one has none.
+    pub(super) async fn update_each(&mut self, name: &str, changes: Vec<Change>) -> Attempt<bool> {
+        let wanted = i32::try_from(changes.len()).unwrap_or(i32::MAX);
+        if wanted == 0 {
+            return Ok(true);
+        }
+        let each = |Change { filter, change, upsert }| doc! { "q": filter, "u": change, "upsert": upsert };
+        let updates: Vec<Document> = changes.into_iter().map(each).collect();
+        let said = self.db.run_command(doc! { "update": name, "updates": updates }).session(&mut self.session).await?;
+        let errors = said.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
+        match errors.map(|error| error.get_i32("code").unwrap_or_default()).next() {
+            None => Ok(said.get_i32("n").unwrap_or_default() == wanted),
+            Some(DUPLICATE_KEY) => Err(StoreError::Exists { what: "key", key: name.to_owned() }.into()),
+            Some(code) => Err(StoreError::Broken(format!("MongoDB refused a write with code {code}")).into()),
+        }
     }
 
     /// Changes all documents that fit.
@@ -279,10 +310,11 @@ impl MongoStore {
         // Held by the caller and not by the work: a server that hangs holds up nobody for longer than this.
         let _turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| unanswered())?;
         let store = self.clone();
-        finish(deadline, unknown(), async move { store.transact(context, work, deadline).await }).await
+        finish(deadline, unknown(), async move { Ok(store.transact(context, work, deadline).await?) }).await
     }
 
-    async fn transact<C, T>(self, context: C, work: Work<C, T>, deadline: Instant) -> StoreResult<T> {
+    /// As [`write`](Self::write), out of turn, and without an end of its own for who waits.
+    pub(super) async fn transact<C, T>(self, context: C, work: Work<C, T>, deadline: Instant) -> Attempt<T> {
         let mut tx = Tx { session: self.client.start_session().await?, db: self.db };
         let mut pause = Duration::from_millis(2);
         loop {
@@ -291,7 +323,7 @@ impl MongoStore {
                     sleep(up_to(pause)).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
-                result => return Ok(result?),
+                result => return result,
             }
         }
     }

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::{
     SqliteStore, erasing,
     events::{self, PARTITION},
-    facts, rows, sealing,
-    stored::{self, Settled, check_identity, from_millis, settle, to_millis, to_uuid, unreadable},
+    facts::{self, Deciding},
+    rows, sealing,
+    stored::{self, Settled, check_identity, from_millis, gather, settle, to_millis, to_uuid, unreadable},
     writer,
 };
 use crate::{
@@ -120,7 +121,7 @@ fn execute(conn: &Connection, submission: &Submission, at: Option<Timestamp>) ->
     check_identity(submission)?;
     let before = rows::load(conn, submission.ticket)?;
     let ticket = before.as_ref().map(|stored| &stored.ticket);
-    let facts = facts::gather(conn, submission, ticket)?;
+    let facts = gather(&Deciding(conn), submission, ticket)?;
     let mut head = events::head(conn)?;
     let at = stamp(at, &head)?;
     let Settled { outcome, steps } = settle(submission, ticket, &facts, at)?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::ports::{StoreError, StoreResult, Submission, SubmitError};
+use super::ports::{Cursor, StoreError, StoreResult, Submission, SubmitError};
 use crate::domain::code::WardCode;
 
 /// Where commands become durable before anybody decides them. All commands of a ward are of one partition.
@@ -84,6 +84,41 @@ pub struct Position {
     pub anchor: Option<Anchor>,
     /// The newest event's sequence number.
     pub seq: u64,
+}
+
+/// How far all partitions are decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Of each partition, 0 and on; empty before the log was opened.
+    pub positions: Vec<Position>,
+    /// The newest time of the log.
+    pub newest_at: Option<Timestamp>,
+}
+
+impl Progress {
+    /// True where what stands there was decided, or never will be since another log began.
+    #[must_use]
+    pub fn is_past(&self, appended: &Appended) -> bool {
+        self.positions
+            .get(usize::from(appended.partition))
+            .is_some_and(|position| position.epoch != appended.epoch || position.next_offset > appended.offset)
+    }
+
+    /// The end of the event feed.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor::new(self.epoch(), self.positions.iter().map(|position| position.seq).collect())
+    }
+
+    /// The beginning of the event feed: events are kept for ever.
+    #[must_use]
+    pub fn beginning(&self) -> Cursor {
+        Cursor::new(self.epoch(), vec![0; self.positions.len()])
+    }
+
+    fn epoch(&self) -> Uuid {
+        self.positions.first().map_or(Uuid::nil(), |position| position.epoch)
+    }
 }
 
 /// The log that a store decides, fixed at the first start.

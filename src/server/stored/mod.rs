@@ -1,6 +1,7 @@
 //! Values as every store holds them: times in milliseconds, ids as text, records as JSON, the audit log as a chain of hashes. It never guesses:
 //! what does not read is an error.
 
+mod facts;
 mod found_by;
 mod listing;
 mod needs;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::server::ports::{Page, StoreError, StoreResult};
 
-pub(crate) use self::{found_by::*, listing::*, needs::*, sealing::*, settling::*, sign_ins::*, site::*};
+pub(crate) use self::{facts::*, found_by::*, listing::*, needs::*, sealing::*, settling::*, sign_ins::*, site::*};
 
 /// How long a retry finds its answer.
 pub(crate) const REPLIES_KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);

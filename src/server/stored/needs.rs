@@ -1,15 +1,16 @@
 //! What a ticket stands open for: a request for the same need is reported. Patients stand here only as salted hashes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
     code::{CabinetCode, MedicationCode, WardCode},
-    command::{Amend, Create},
+    command::Create,
     text::FreeText,
     ticket::{Ticket, TicketId},
 };
+use crate::server::hex::hex;
 
 /// A line that must not be asked for twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,18 +87,15 @@ pub(crate) fn open_needs(salt: &[u8; 32], ticket: &Ticket) -> BTreeSet<Need> {
     Needs::of_ticket(salt, ticket).each(ticket.lines.iter().map(|line| &line.medication))
 }
 
-/// The medications that a create names.
-pub(crate) fn named_by_create(create: &Create) -> impl Iterator<Item = &MedicationCode> {
-    let requested = create.lines.iter().map(|line| &line.medication);
-    requested.chain(create.counts.iter().map(|count| &count.medication))
-}
-
-/// The medications that an amend names.
-pub(crate) fn named_by_amend(amend: &Amend) -> impl Iterator<Item = &MedicationCode> {
-    let requested = amend.lines.iter().flatten().map(|line| &line.medication);
-    requested.chain(amend.counts.iter().flatten().map(|count| &count.medication))
-}
-
 fn destination(ward: &WardCode, cabinet: Option<&CabinetCode>) -> String {
     cabinet.map_or_else(|| format!("ward:{ward}"), |cabinet| format!("cabinet:{cabinet}"))
+}
+
+/// As one word of an index.
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { destination, medication, patient, supply } = self;
+        write!(f, "{destination} {medication} {}", if *supply { "supply" } else { "count" })?;
+        if patient.is_empty() { Ok(()) } else { write!(f, " {}", hex(patient)) }
+    }
 }
