@@ -1,5 +1,11 @@
 //! The commands' topic: made at the first start, checked at every other. It changes nothing that it finds.
 
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
@@ -15,16 +21,32 @@ const RETENTION_MS: &str = "3024000000";
 /// What a topic's settings must be for what is promised of the log.
 const DEMANDED: [(&str, &str); 2] = [("cleanup.policy", "delete"), ("message.timestamp.type", "LogAppendTime")];
 
+/// Between two looks at a topic that the brokers do not know yet.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+type Admin = AdminClient<DefaultClientContext>;
+
+/// What the brokers say of the topic.
+struct Told {
+    settings: HashMap<String, String>,
+    partitions: usize,
+}
+
 /// Which log the brokers hold; makes the topic where there is none.
 pub(super) async fn settle(settings: &KafkaSettings) -> Result<LogIdentity, KafkaStartError> {
     let topic = settings.commands_topic();
-    let admin: AdminClient<DefaultClientContext> = settings.client(&[], &[]).create().map_err(|error| setup(&error))?;
-    let admin = std::sync::Arc::new(admin);
+    let admin: Admin = settings.client(&[], &[]).create().map_err(|error| setup(&error))?;
+    let admin = Arc::new(admin);
     let cluster = cluster_id(&admin, settings).await?;
     create(&admin, settings, &topic).await?;
-    check(&admin, &topic).await?;
-    let found = partitions(&admin, settings, &topic).await?;
-    let wanted = settings.partitions.get();
+    let told = told(&admin, settings, &topic).await?;
+    for (setting, wanted) in DEMANDED {
+        let found = told.settings.get(setting).cloned().unwrap_or_default();
+        if found != wanted {
+            return Err(KafkaStartError::TopicSetting { topic, setting, found, wanted });
+        }
+    }
+    let (found, wanted) = (told.partitions, settings.partitions.get());
     if found != usize::from(wanted) {
         return Err(KafkaStartError::Partitions { topic, found, wanted });
     }
@@ -40,20 +62,13 @@ fn unreachable(settings: &KafkaSettings, cause: impl ToString) -> KafkaStartErro
     KafkaStartError::Unreachable { brokers: settings.brokers.clone(), cause: cause.to_string() }
 }
 
-async fn cluster_id(
-    admin: &std::sync::Arc<AdminClient<DefaultClientContext>>,
-    settings: &KafkaSettings,
-) -> Result<String, KafkaStartError> {
-    let admin = std::sync::Arc::clone(admin);
+async fn cluster_id(admin: &Arc<Admin>, settings: &KafkaSettings) -> Result<String, KafkaStartError> {
+    let admin = Arc::clone(admin);
     let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_cluster_id(ASK_WITHIN)).await;
     asked.ok().flatten().ok_or_else(|| unreachable(settings, "no answer within ten seconds"))
 }
 
-async fn create(
-    admin: &AdminClient<DefaultClientContext>,
-    settings: &KafkaSettings,
-    topic: &str,
-) -> Result<(), KafkaStartError> {
+async fn create(admin: &Admin, settings: &KafkaSettings, topic: &str) -> Result<(), KafkaStartError> {
     let acknowledging = if settings.replication > 2 { "2" } else { "1" };
     let copies = TopicReplication::Fixed(settings.replication.into());
     let mut new = NewTopic::new(topic, settings.partitions.get().into(), copies)
@@ -75,28 +90,42 @@ async fn create(
     }
 }
 
-async fn check(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<(), KafkaStartError> {
-    let refuse = |cause: String| KafkaStartError::Topic { topic: topic.to_owned(), cause };
-    let options = AdminOptions::new().request_timeout(Some(ASK_WITHIN));
-    let asked = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
-    let told = asked.map_err(|error| refuse(error.to_string()))?;
-    let told = told.into_iter().next().ok_or_else(|| refuse("its settings are not told".to_owned()))?;
-    let told = told.map_err(|cause| refuse(cause.to_string()))?;
-    for (setting, wanted) in DEMANDED {
-        let found = told.get(setting).and_then(|entry| entry.value.clone()).unwrap_or_default();
-        if found != wanted {
-            return Err(KafkaStartError::TopicSetting { topic: topic.to_owned(), setting, found, wanted });
+/// What the brokers say of the topic, once they know it: one that was just made takes them a moment.
+async fn told(admin: &Arc<Admin>, settings: &KafkaSettings, topic: &str) -> Result<Told, KafkaStartError> {
+    let deadline = Instant::now() + ASK_WITHIN;
+    loop {
+        let told = Told {
+            settings: setting_values(admin, settings, topic).await?,
+            partitions: partitions(admin, settings, topic).await?,
+        };
+        if !told.settings.is_empty() && told.partitions > 0 {
+            return Ok(told);
         }
+        if Instant::now() >= deadline {
+            let missing = if told.partitions > 0 { "settings" } else { "partitions" };
+            let cause = format!("its {missing} are not told within ten seconds");
+            return Err(KafkaStartError::Topic { topic: topic.to_owned(), cause });
+        }
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
-    Ok(())
 }
 
-async fn partitions(
-    admin: &std::sync::Arc<AdminClient<DefaultClientContext>>,
+/// The topic's settings; none where the broker does not know it yet, or may not tell.
+async fn setting_values(
+    admin: &Admin,
     settings: &KafkaSettings,
     topic: &str,
-) -> Result<usize, KafkaStartError> {
-    let (admin, name) = (std::sync::Arc::clone(admin), topic.to_owned());
+) -> Result<HashMap<String, String>, KafkaStartError> {
+    let options = AdminOptions::new().request_timeout(Some(ASK_WITHIN));
+    let asked = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
+    let asked = asked.map_err(|error| unreachable(settings, error))?;
+    let known = asked.into_iter().filter_map(Result::ok).flat_map(|resource| resource.entries);
+    Ok(known.filter_map(|entry| Some((entry.name, entry.value?))).collect())
+}
+
+/// How many partitions the topic has; 0 where the broker does not know it yet.
+async fn partitions(admin: &Arc<Admin>, settings: &KafkaSettings, topic: &str) -> Result<usize, KafkaStartError> {
+    let (admin, name) = (Arc::clone(admin), topic.to_owned());
     let asked = tokio::task::spawn_blocking(move || {
         let metadata = admin.inner().fetch_metadata(Some(&name), ASK_WITHIN)?;
         Ok::<_, KafkaError>(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
