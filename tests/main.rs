@@ -15,6 +15,7 @@ mod operations;
 mod permissions;
 mod reference;
 mod sign_in;
+mod stack;
 mod story;
 mod tls;
 mod tokens;

@@ -11,6 +11,7 @@ mod login;
 mod output;
 mod paths;
 mod private;
+mod stack;
 mod table;
 mod token;
 mod values;

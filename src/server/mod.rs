@@ -13,6 +13,7 @@ mod hex;
 pub mod http;
 pub mod kafka;
 pub mod mongo;
+pub mod node;
 pub mod ports;
 pub mod sqlite;
 pub mod stack;

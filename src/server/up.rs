@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Setting that says which sort a data directory is; fixed at its first start.
-const PROFILE: &str = "profile";
+pub(super) const PROFILE: &str = "profile";
 
 /// Setting that holds the hospital's zone.
 const TIME_ZONE: &str = "time_zone";
@@ -68,7 +68,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Site => "site",
             Self::Demo { .. } => "demo",
@@ -183,7 +183,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
     }
     let store = Arc::new(SqliteStore::open(&options.data_dir, OpenMode::Serve)?);
     check_profile(&store, &options).await?;
-    settle_time_zone(&store, options.time_zone.as_deref()).await?;
+    settle_time_zone(store.as_ref(), options.time_zone.as_deref()).await?;
     let catalog = Arc::new(CatalogStore::open(&options.data_dir)?);
     let auth = Auth::open(store.clone(), store.clone(), &issuer).await?;
     auth.set_endpoints(&issuer);
@@ -236,7 +236,7 @@ async fn check_profile(store: &SqliteStore, options: &Options) -> Result<(), UpE
 }
 
 /// Expiry dates end with the hospital's day, so its zone must be known from the first request on.
-async fn settle_time_zone(store: &SqliteStore, wanted: Option<&str>) -> Result<(), UpError> {
+pub(super) async fn settle_time_zone(store: &dyn IdentityStore, wanted: Option<&str>) -> Result<(), StoreError> {
     let system = TimeZone::system();
     let first = wanted.or(system.iana_name()).unwrap_or("UTC");
     let zone = store.fix_setting(TIME_ZONE, first).await?;

@@ -5,6 +5,7 @@ mod hospital;
 mod http;
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -64,7 +65,8 @@ impl Server {
 
     /// The same by a command of the test's own, such as a shell that sets limits first.
     pub(crate) fn start_by(mut command: Command, dir: &Path, args: &[&str]) -> Self {
-        command.args(["up", "--data-dir"]).arg(dir).args(args);
+        let stack = stack(dir);
+        command.arg(if stack.is_empty() { "up" } else { "serve" }).arg("--data-dir").arg(dir).args(args).envs(stack);
         if !args.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -139,8 +141,7 @@ impl Server {
 
     /// A token of a user, made on the server itself.
     pub(crate) fn token(&self, username: &str) -> String {
-        let output =
-            medreq().args(["user", "token", username, "--ttl", "60m", "--data-dir"]).arg(&self.dir).output().unwrap();
+        let output = on_server(&self.dir).args(["user", "token", username, "--ttl", "60m"]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
@@ -162,6 +163,37 @@ pub(crate) fn medreq() -> assert_cmd::Command {
     }
     command.env("XDG_CONFIG_HOME", "/nonexistent").env("XDG_STATE_HOME", "/nonexistent").env("NO_COLOR", "1");
     command
+}
+
+/// A verb on the server itself, on the store of this directory.
+pub(crate) fn on_server(dir: &Path) -> assert_cmd::Command {
+    let mut command = medreq();
+    command.env("MEDREQ_DATA_DIR", dir).envs(stack(dir));
+    command
+}
+
+/// True where servers under test keep everything in the stack.
+fn is_stack() -> bool {
+    std::env::var("MEDREQ_TEST_STORAGE").as_deref() == Ok("stack")
+}
+
+/// With `MEDREQ_TEST_STORAGE=stack` the settings of a database and a log that belong to this directory; else none.
+pub(crate) fn stack(dir: &Path) -> Vec<(&'static str, String)> {
+    if !is_stack() {
+        return vec![];
+    }
+    let engine = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} names none; see tests/engines"));
+    let mut hash = DefaultHasher::new();
+    dir.hash(&mut hash);
+    let name = format!("medreq_test_{:x}", hash.finish());
+    vec![
+        ("MEDREQ_SERVER__STORAGE", "stack".to_owned()),
+        ("MEDREQ_MONGO__URL", engine("MEDREQ_TEST_MONGO")),
+        ("MEDREQ_MONGO__DATABASE", name.clone()),
+        ("MEDREQ_KAFKA__BROKERS", engine("MEDREQ_TEST_KAFKA")),
+        ("MEDREQ_KAFKA__PREFIX", name),
+        ("MEDREQ_KAFKA__PARTITIONS", "4".to_owned()),
+    ]
 }
 
 /// A hospital of its own: places and people of `tests/data/site`, and a server on it. The admin is `admin`.
@@ -192,11 +224,9 @@ impl Site {
         let dir = server.dir.clone();
         let password = home.path().join("password");
         std::fs::write(&password, PASSWORD).unwrap();
-        medreq()
+        on_server(&dir)
             .args(["user", "add", "admin", "--name", "Administrador", "--role", "admin", "--password-file"])
             .arg(&password)
-            .arg("--data-dir")
-            .arg(&dir)
             .assert()
             .success();
         let site = Self { server, home };

@@ -13,7 +13,7 @@ use clap::{
 };
 use medreq::server::{
     auth::PublicUrl,
-    config::{LogFormat, ZoneName},
+    config::{LogFormat, Storage, ZoneName},
     http::TlsFiles,
     sqlite::owner,
     up::{Options, Profile, Ready, up},
@@ -63,10 +63,10 @@ pub(super) struct NodeFlags {
     tls_key: Option<PathBuf>,
     /// The origin that users type; https unless loopback. Fixed as the tokens' issuer at the first start
     #[arg(long, value_name = "URL")]
-    public_url: Option<PublicUrl>,
+    pub(super) public_url: Option<PublicUrl>,
     /// The hospital's time zone at the first start, such as America/Sao_Paulo; `medreq site set` changes it later [default: this machine's]
     #[arg(long, value_name = "ZONE")]
-    time_zone: Option<ZoneName>,
+    pub(super) time_zone: Option<ZoneName>,
     /// Address of a proxy whose X-Forwarded-For is believed; may be repeated
     #[arg(long = "trusted-proxy", value_name = "IP")]
     trusted_proxies: Vec<IpAddr>,
@@ -77,6 +77,11 @@ pub(super) struct NodeFlags {
 
 impl Up {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        if !self.demo && context.config.server.storage == Storage::Stack {
+            return Err(Failure::usage(
+                "the configuration keeps everything in MongoDB (server.storage); `medreq serve` serves that, `up` a data directory",
+            ));
+        }
         let data_dir = &self.data_dir;
         let data_dir =
             if self.demo { data_dir.resolve_or(context, paths::demo_dir)? } else { data_dir.resolve(context)? };

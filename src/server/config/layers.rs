@@ -30,10 +30,12 @@ const SHORT: [(&str, &str); 8] = [
 ];
 
 /// Settings that are paths: in a file they are relative to it.
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 8] = [
     "client.ca_file",
     "client.token_file",
     "gateway.ca_file",
+    "kafka.password_file",
+    "mongo.password_file",
     "server.data_dir",
     "server.tls_certificate",
     "server.tls_key",

@@ -9,7 +9,7 @@ mod layers;
 use std::{
     fmt::Display,
     net::{IpAddr, SocketAddr},
-    num::NonZeroU32,
+    num::{NonZeroU16, NonZeroU32},
     path::PathBuf,
     str::FromStr,
     time::Duration,
@@ -39,6 +39,10 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// The hosts behind a node that is a gateway alone.
     pub gateway: GatewayConfig,
+    /// Of stack mode.
+    pub mongo: MongoConfig,
+    /// Of stack mode.
+    pub kafka: KafkaConfig,
 }
 
 /// `[client]`.
@@ -82,6 +86,8 @@ pub struct ServerConfig {
     /// The hospital's zone at the first start.
     #[serde(deserialize_with = "unless_empty")]
     pub time_zone: Option<ZoneName>,
+    /// Where everything is kept.
+    pub storage: Storage,
     /// What this node does.
     #[serde(deserialize_with = "roles")]
     pub roles: Vec<NodeRole>,
@@ -161,6 +167,48 @@ pub struct GatewayConfig {
     /// The certificate of the authority of hosts that are reached by https.
     #[serde(deserialize_with = "unless_empty")]
     pub ca_file: Option<PathBuf>,
+}
+
+/// `[mongo]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MongoConfig {
+    /// Where it is, without a password.
+    pub url: String,
+    /// Where its user's password is.
+    #[serde(deserialize_with = "unless_empty")]
+    pub password_file: Option<PathBuf>,
+    /// The hospital's database.
+    pub database: String,
+}
+
+/// `[kafka]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// Brokers to begin with.
+    pub brokers: Vec<String>,
+    /// Before the topics' names.
+    pub prefix: String,
+    /// Partitions of the commands' topic.
+    pub partitions: NonZeroU16,
+    /// Copies of each record.
+    pub replication: NonZeroU16,
+    /// Further settings of librdkafka, as `name=value`.
+    pub client: Vec<String>,
+    /// Where the password of SASL is.
+    #[serde(deserialize_with = "unless_empty")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Storage {
+    /// In the data directory.
+    Embedded,
+    /// In MongoDB, behind Kafka.
+    Stack,
 }
 
 /// A part of the work that a node does.

@@ -47,6 +47,7 @@ mod strict;
 mod tickets;
 mod tls;
 mod users;
+mod waiting;
 
 #[cfg(test)]
 mod imports_tests;
@@ -70,6 +71,7 @@ pub use self::{
     layers::Edge,
     serve::{App, serve},
     tls::{Tls, TlsError, TlsFiles},
+    waiting::{Waited, waiting},
 };
 use super::{
     app::{

@@ -14,6 +14,8 @@ use medreq::{
             grants::UserTokenError,
             users::NewUser,
         },
+        config::Storage,
+        node,
         sqlite::{OpenError, OpenMode, SqliteStore},
     },
 };
@@ -25,6 +27,7 @@ use crate::{
     failure::Failure,
     input::{ask_new_password, can_ask, password_file},
     paths::{DataDir, demo_dir},
+    stack,
     values::{code, lifetime},
 };
 
@@ -124,6 +127,12 @@ impl Token {
 }
 
 async fn open(context: &Context, data_dir: &DataDir, create: bool) -> Result<Arc<Auth>, Failure> {
+    // A directory that is named is meant, whatever the machine serves.
+    if context.config.server.storage == Storage::Stack && data_dir.data_dir.is_none() {
+        let connected = node::connect(&stack::settings(&context.config)?).await;
+        let store = connected.map_err(|error| Failure::Local { code: "mongo_failed", detail: error.to_string() })?;
+        return Auth::beside(store.clone(), store).await.map_err(start_failure);
+    }
     let dir = data_dir.resolve(context)?;
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, OpenMode::Beside { create })).await;
     let store = opened.expect("opening a store does not panic").map_err(open_failure)?;

@@ -1,0 +1,98 @@
+//! What only the stack has: nodes side by side, and engines that are not there. They need `MEDREQ_TEST_STORAGE=stack`, and are asked for by
+//! `--include-ignored`.
+
+use std::{collections::BTreeSet, net::TcpListener, process::Command};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::common::{Hospital, Server, eventually, medreq, stack, wish};
+
+#[test]
+#[ignore = "needs Kafka and MongoDB; tests/run runs it"]
+fn a_node_that_is_killed_under_load_loses_nothing_and_the_other_goes_on() {
+    let Hospital { site, carla, iara, .. } = Hospital::new();
+    let (first, home) = (site.server, site.home);
+    // A second node on the same database and log.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(home.path().join("second"));
+    command.envs(stack(&first.dir));
+    let second = Server::launch(command, &home.path().join("second"));
+
+    let (url, token) = (first.url.clone(), carla.clone());
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (url, token) = (url.clone(), token.clone());
+            std::thread::spawn(move || {
+                let mut taken = Vec::new();
+                for n in 0.. {
+                    let key = format!("w{writer}-{n}");
+                    let call = crate::common::Call::new(&url, &token, "POST", "/v1/tickets").key(&key);
+                    // Whatever has no answer is asked for again at the other node, below.
+                    match call.json(&wish("UTI", "DIPI-500", "1")).try_send() {
+                        Ok(answer) if answer.status == 201 => taken.push((key, Some(answer.json["id"].clone()))),
+                        Ok(_) => taken.push((key, None)),
+                        Err(_) => {
+                            taken.push((key, None));
+                            break;
+                        }
+                    }
+                }
+                taken
+            })
+        })
+        .collect();
+    eventually("that both have work", || {
+        (second.get(&iara, "/v1/tickets")["total"].as_u64().unwrap() > 40).then_some(())
+    });
+    first.end(Signal::KILL);
+    let sent: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+
+    let mut ids = BTreeSet::new();
+    for (key, known) in &sent {
+        let ticket = eventually("an answer of the node that is left", || {
+            let call = second.call(&carla, "POST", "/v1/tickets").key(key).json(&wish("UTI", "DIPI-500", "1"));
+            let answer = call.send();
+            (answer.status == 201).then_some(answer.json)
+        });
+        if let Some(id) = known {
+            assert_eq!(&ticket["id"], id, "{key}: what was acknowledged is what is there");
+        }
+        assert!(ids.insert(ticket["id"].as_str().unwrap().to_owned()), "{key}: one ticket for each key");
+    }
+    assert_eq!(second.get(&iara, "/v1/tickets")["total"], sent.len());
+}
+
+#[test]
+#[ignore = "needs Kafka and MongoDB; tests/run runs it"]
+fn engines_that_do_not_answer_are_waited_for_and_what_is_wrong_is_told() {
+    let home = tempfile::TempDir::new().unwrap();
+    let dir = home.path().join("data");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = nobody.to_string();
+    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
+    command.args(["serve", "--listen", &listen, "--data-dir"]).arg(&dir).envs(stack(&dir));
+    command.env("MEDREQ_KAFKA__BROKERS", &address).stderr(std::process::Stdio::null());
+    let mut node = command.spawn().unwrap();
+    let url = format!("http://{listen}");
+    let told = eventually("that it says what it waits for", || {
+        let answer = crate::common::Call::new(&url, "", "GET", "/readyz").try_send().ok()?;
+        answer.json["checks"]["kafka"].as_str().map(|told| (answer.status, told.to_owned()))
+    });
+    assert!(told.0 == 503 && told.1.contains(&address), "{told:?}");
+    let busy = crate::common::Call::new(&url, "", "GET", "/v1/tickets").send();
+    assert!(busy.status == 503 && !busy.header("retry-after").is_empty());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&node), Signal::TERM).unwrap();
+    node.wait().unwrap();
+
+    // The number of partitions is fixed.
+    drop(Server::start(&dir, &[]));
+    let mut command = medreq();
+    let command = command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&dir).envs(stack(&dir));
+    let output = command.env("MEDREQ_KAFKA__PARTITIONS", "5").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("has 4 partitions and kafka.partitions says 5"), "{told}");
+    let output = medreq().args(["up", "--data-dir"]).arg(&dir).envs(stack(&dir)).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", json!(String::from_utf8_lossy(&output.stderr)));
+}
