@@ -65,6 +65,46 @@ fn a_node_that_is_killed_under_load_loses_nothing_and_the_other_goes_on() {
 
 #[test]
 #[ignore = "needs Kafka and MongoDB; tests/run runs it"]
+fn each_role_may_stand_on_a_machine_of_its_own() {
+    let Hospital { site, carla, .. } = Hospital::new();
+    let (first, home) = (site.server, site.home);
+    let settings = stack(&first.dir);
+    // Sessions and tickets outlive the node that began them.
+    first.end(Signal::TERM);
+    let node = |name: &str, roles: &str, more: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
+        command.args(["serve", "--roles", roles, "--listen", "127.0.0.1:0", "--data-dir"]).arg(home.path().join(name));
+        command.envs(settings.clone()).envs(more.iter().copied());
+        Server::launch(command, &home.path().join(name))
+    };
+    // Who only signs people in does so while there is no Kafka.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let auth = node("auth", "auth", &[("MEDREQ_KAFKA__BROKERS", &nobody)]);
+    let tickets = node("tickets", "tickets", &[]);
+    let processor = node("processor", "processor", &[]);
+    let hosts = [("MEDREQ_GATEWAY__AUTH", auth.url.as_str()), ("MEDREQ_GATEWAY__TICKETS", tickets.url.as_str())];
+    let entry = node("entry", "gateway", &hosts);
+    let mixed = node("mixed", "gateway,tickets", &hosts[..1]);
+
+    for (n, entry) in [&entry, &mixed].into_iter().enumerate() {
+        let call = entry.call(&carla, "POST", "/v1/tickets").key(&format!("k{n}"));
+        call.json(&wish("UTI", "DIPI-500", "1")).send().expect(201);
+        assert_eq!(entry.call("", "GET", "/login").send().status, 200);
+        assert_eq!(entry.get(&carla, "/v1/tickets")["total"], n + 1);
+        assert_eq!(entry.get("", "/readyz")["checks"]["auth"], "ok");
+    }
+    auth.call(&carla, "GET", "/v1/tickets").send().problem(421, "served_elsewhere");
+    tickets.call(&carla, "GET", "/auth/v1/users").send().problem(421, "served_elsewhere");
+    for path in ["/auth/v1/users", "/v1/tickets"] {
+        processor.call(&carla, "GET", path).send().problem(421, "served_elsewhere");
+    }
+    for node in [&auth, &tickets, &processor, &entry, &mixed] {
+        assert_eq!(node.get("", "/readyz")["status"], "ok");
+    }
+}
+
+#[test]
+#[ignore = "needs Kafka and MongoDB; tests/run runs it"]
 fn engines_that_do_not_answer_are_waited_for_and_what_is_wrong_is_told() {
     let home = tempfile::TempDir::new().unwrap();
     let dir = home.path().join("data");

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    http::{self, Edge, GatewayError, Tls, TlsError, TlsFiles, Upstreams},
+    http::{self, Edge, Gateway, GatewayError, Part, Tls, TlsError, TlsFiles, Upstreams},
     up::ListenError,
 };
 
@@ -63,7 +63,8 @@ pub async fn serve(
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let tls = tls.map(Tls::open).transpose()?;
-    let app = http::gateway(edge, upstreams, ca_file.as_deref(), stop.clone())?;
+    let gateway = Gateway::open(edge, upstreams, &Part::ALL, ca_file.as_deref(), stop.clone())?;
+    let app = http::gateway(gateway);
     let following = tls.as_ref().map(|tls| tls.follow(stop.clone()));
     ready(format!("{}://{address}", if tls.is_some() { "https" } else { "http" }));
     http::serve(listener, tls, app, stop).await;

@@ -5,6 +5,7 @@ use std::{
     fs::DirBuilder, io, net::SocketAddr, os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc, time::Duration,
 };
 
+use async_trait::async_trait;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -15,12 +16,15 @@ use super::{
     auth::{Auth, AuthStartError, PublicUrl, issuer::InvalidPublicUrl},
     catalog::CatalogStore,
     config::NodeRole,
-    http::{self, AppState, Edge, Services, Tls, TlsError, TlsFiles, Waited},
+    http::{
+        self, AppState, Division, Edge, Gateway, GatewayError, Part, Services, Tls, TlsError, TlsFiles, Upstreams,
+        Waited,
+    },
     kafka::{KafkaLog, KafkaSettings, KafkaStartError, Processor},
     mongo::{ConnectError, MongoPipeline, MongoStore},
-    ports::{IdentityStore, StoreError},
+    ports::{IdentityStore, StoreError, StoreResult, Submission, SubmitError},
     sqlite::OpenError,
-    stack::{CommandLog, PartitionStore},
+    stack::{Appended, CommandLog, PartitionStore},
     up::{ListenError, PROFILE, Profile, Ready, settle_time_zone},
 };
 
@@ -55,6 +59,10 @@ pub struct NodeOptions {
     pub time_zone: Option<String>,
     /// Whom it believes and what it bears.
     pub edge: Arc<Edge>,
+    /// The hosts of the parts that it does not serve itself, where it is a gateway.
+    pub upstreams: Upstreams,
+    /// The certificate of the authority of those that are reached by https.
+    pub gateway_ca_file: Option<PathBuf>,
     /// Where the drug directories and uploads lie.
     pub data_dir: PathBuf,
     /// Room on that disk below which `/readyz` warns, in bytes.
@@ -98,6 +106,9 @@ pub enum NodeError {
     /// Keys, clients or issuer cannot be set up.
     #[error(transparent)]
     Auth(#[from] AuthStartError),
+    /// The hosts of the other parts are not what they must be.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// A store failed at start.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -120,6 +131,7 @@ impl NodeError {
             Self::DataDir { .. } => "file_not_writable",
             Self::Catalog(error) => error.code(),
             Self::Auth(_) => "auth_failed",
+            Self::Gateway(_) => "gateway_failed",
             Self::Store(_) => "store_unavailable",
             Self::Stopped(_) => "stopped",
         }
@@ -147,15 +159,22 @@ pub async fn serve(
         .mode(0o700)
         .create(&options.data_dir)
         .map_err(|source| NodeError::DataDir { path: options.data_dir.clone(), source })?;
+    let division = divide(&options, &stop)?;
     let vestibule = Vestibule::open(&listener, tls.clone(), &options.edge).map_err(failed)?;
     let store = vestibule.mongo(&options.stack, &stop).await?;
     if store.fix_setting(PROFILE, Profile::Site.name()).await? != Profile::Site.name() {
         return Err(NodeError::IsADemo(options.stack.mongo_database));
     }
     settle_time_zone(store.as_ref(), options.time_zone.as_deref()).await?;
-    let log = vestibule.kafka(&options.stack.kafka, store.as_ref(), &stop).await?;
-    let pipeline = MongoPipeline::start(Arc::clone(&store), Arc::clone(&log) as Arc<dyn CommandLog>).await?;
     let decides = options.roles.contains(&NodeRole::Processor);
+    // Who signs people in and nothing else must do so while there is no log.
+    let log = if decides || options.roles.contains(&NodeRole::Tickets) {
+        Some(vestibule.kafka(&options.stack.kafka, store.as_ref(), &stop).await?)
+    } else {
+        None
+    };
+    let takes: Arc<dyn CommandLog> = log.clone().map_or_else(|| Arc::new(NoLog) as _, |log| log as _);
+    let pipeline = MongoPipeline::start(Arc::clone(&store), takes).await?;
     let partitions = Arc::clone(&store) as Arc<dyn PartitionStore>;
     let processor = decides.then(|| Processor::start(&options.stack.kafka, &partitions)).transpose()?;
     let catalog = Arc::new(CatalogStore::open(&options.data_dir)?);
@@ -174,6 +193,7 @@ pub async fn serve(
         catalog,
         data_dir: options.data_dir,
         edge: options.edge,
+        division,
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });
@@ -186,7 +206,9 @@ pub async fn serve(
         let _ = following.await;
     }
     let ended = spawn_blocking(move || {
-        log.flush();
+        if let Some(log) = log {
+            log.flush();
+        }
         processor.is_none_or(|processor| processor.stop(STOP_WITHIN))
     });
     if !ended.await.unwrap_or(false) {
@@ -195,6 +217,36 @@ pub async fn serve(
         );
     }
     Ok(())
+}
+
+/// What this node serves by its roles, and who is asked for the rest.
+fn divide(options: &NodeOptions, stop: &watch::Receiver<bool>) -> Result<Division, GatewayError> {
+    let serves = |part| match part {
+        Part::Auth => options.roles.contains(&NodeRole::Auth),
+        Part::Tickets => options.roles.contains(&NodeRole::Tickets),
+    };
+    let (here, elsewhere): (Vec<Part>, Vec<Part>) = Part::ALL.into_iter().partition(|part| serves(*part));
+    let open = |edge| {
+        let (upstreams, ca_file) = (options.upstreams.clone(), options.gateway_ca_file.as_deref());
+        Gateway::open(edge, upstreams, &elsewhere, ca_file, stop.clone())
+    };
+    let is_gateway = options.roles.contains(&NodeRole::Gateway) && !elsewhere.is_empty();
+    let gateway = is_gateway.then(|| open(Arc::clone(&options.edge))).transpose()?;
+    Ok(Division::new(here, gateway))
+}
+
+/// The log of a node that takes no commands.
+struct NoLog;
+
+#[async_trait]
+impl CommandLog for NoLog {
+    async fn append(&self, _: &Submission) -> Result<Appended, SubmitError> {
+        Err(SubmitError::Store(StoreError::Unavailable("this node takes no commands".to_owned())))
+    }
+
+    async fn writable(&self) -> StoreResult<()> {
+        Ok(())
+    }
 }
 
 /// Connects to the hospital's database for a verb on the server itself.

@@ -19,7 +19,7 @@ use super::{
     config::Limits,
     demo::{self, DemoError, DemoManifest},
     files,
-    http::{self, AppState, Edge, Services, Tls, TlsError, TlsFiles},
+    http::{self, AppState, Division, Edge, Services, Tls, TlsError, TlsFiles},
     ports::{IdentityStore, StoreError},
     sqlite::{OpenError, OpenMode, SqliteStore},
 };
@@ -206,6 +206,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         catalog,
         data_dir: options.data_dir.clone(),
         edge: Edge::new(&options.trusted_proxies, options.scrapers, options.limits),
+        division: Division::all_here(),
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });

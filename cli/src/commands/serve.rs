@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use medreq::server::{
-    config::{NodeRole, Storage},
+    config::{Config, NodeRole, Storage},
     gateway::{self, GatewayOptions},
     http::{Edge, Upstreams},
     node::{self, NodeOptions},
@@ -23,6 +23,10 @@ use crate::{context::Context, failure::Failure, paths::DataDir, stack};
 With server.storage = \"stack\" everything is in MongoDB behind Kafka, as [mongo] and [kafka] say; several such nodes
 work side by side. Each decides its share of the commands where its roles hold `processor`. Engines that
 do not answer are waited for, and /readyz says which; what is certainly wrong stops the start.
+
+There, roles may also stand on machines of their own: `auth` signs people in and needs no Kafka, `tickets` serves
+/v1, `processor` decides. A node answers 421 for what it does not serve; one with the role `gateway` hands that on
+to the hosts of [gateway] instead.
 
 A node that is the gateway alone hands requests on to the hosts of [gateway] in its configuration, to the
 next where one does not answer. It needs no data directory. Those hosts name its address in their
@@ -74,6 +78,8 @@ async fn stack_node(
         public_url: node.public_url.clone().or_else(|| config.server.public_url.clone()),
         time_zone: node.time_zone.clone().or_else(|| config.server.time_zone.clone()).map(String::from),
         edge: Edge::new(&trusted_proxies, config.metrics.allow.clone(), config.limits),
+        upstreams: upstreams(config),
+        gateway_ca_file: config.gateway.ca_file.clone(),
         data_dir,
         disk_free_min: u64::from(config.server.disk_free_min_mib) << 20,
         stack: stack::settings(config)?,
@@ -83,6 +89,10 @@ async fn stack_node(
         .map_err(|error| Failure::Local { code: error.code(), detail: error.to_string() })
 }
 
+fn upstreams(config: &Config) -> Upstreams {
+    Upstreams { auth: config.gateway.auth.clone(), tickets: config.gateway.tickets.clone() }
+}
+
 async fn gateway_alone(context: &Context, node: &NodeFlags) -> Result<(), Failure> {
     let Node { listen, tls, trusted_proxies } = node.settle(context)?;
     let config = &context.config;
@@ -90,7 +100,7 @@ async fn gateway_alone(context: &Context, node: &NodeFlags) -> Result<(), Failur
         listen,
         tls,
         edge: Edge::new(&trusted_proxies, config.metrics.allow.clone(), config.limits),
-        upstreams: Upstreams { auth: config.gateway.auth.clone(), tickets: config.gateway.tickets.clone() },
+        upstreams: upstreams(config),
         ca_file: config.gateway.ca_file.clone(),
     };
     let ready = |url| print_ready(Ready { url, setup_link: None, greeting: None });

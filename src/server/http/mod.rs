@@ -29,6 +29,7 @@ mod oauth2_tokens;
 mod openapi;
 mod operations;
 mod pages;
+mod parts;
 mod peers;
 mod policy;
 mod rate;
@@ -67,8 +68,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::{error::ApiError, live::StreamTickets, pages::Pages, readiness::Readiness};
 pub use self::{
-    gateway::{GatewayError, Upstreams, gateway},
+    gateway::{Gateway, GatewayError, Upstreams, gateway},
     layers::Edge,
+    parts::{Division, Part},
     serve::{App, serve},
     tls::{Tls, TlsError, TlsFiles},
     waiting::{Waited, waiting},
@@ -102,6 +104,8 @@ pub struct Services {
     pub data_dir: PathBuf,
     /// What this node is to the network.
     pub edge: Arc<Edge>,
+    /// Which parts of the API it serves itself.
+    pub division: Division,
     /// Room on the data's disk below which `/readyz` warns, in bytes.
     pub disk_free_min: u64,
     /// Becomes true when the server stops: streams end then.
@@ -242,6 +246,7 @@ fn router(state: AppState) -> Router {
         .fallback(async || ApiError::NotFound { what: "resource" })
         .layer(
             ServiceBuilder::new()
+                .layer(middleware::from_fn_with_state(state.clone(), parts::divide))
                 .layer(middleware::from_fn(cors::let_in))
                 .layer(middleware::from_fn_with_state(Arc::new(guard), guard::authenticate))
                 .layer(middleware::from_fn_with_state(Arc::new(replies), replies::answer_once))

@@ -84,13 +84,15 @@ async fn look(state: &AppState) -> Checks {
         Ok(_) => state.pipeline.writable().await,
         Err(error) => Err(error),
     };
-    vec![
+    let mut checks = vec![
         ("store", told("store", store).into()),
         ("clock", clock.into()),
         ("disk", disk(&state.data_dir, state.disk_free_min)),
         ("reference", told("reference", state.reference.policy().await.map(drop)).into()),
         ("catalog", told("catalog", catalog(state).await).into()),
-    ]
+    ];
+    checks.extend(state.division.checks());
+    checks
 }
 
 /// Whether the data directory can be written and has room; asked of the system, nothing is written.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{AppState, Edge, Services, router};
+use super::{AppState, Division, Edge, Services, router};
 use crate::{
     domain::reason::Role,
     server::{
@@ -121,6 +121,7 @@ impl TestApp {
                 vec!["10.1.0.0/16".parse().unwrap()],
                 Limits { streams: 8, ..Limits::default() },
             ),
+            division: Division::all_here(),
             disk_free_min: 0,
             shutdown,
         });

@@ -30,7 +30,10 @@ use super::{
     error::ApiError,
     extract::{self, Json, Peer},
     layers::{self, Edge},
-    operations, request_id,
+    operations,
+    parts::Part,
+    readiness::Checks,
+    request_id,
     serve::App,
 };
 
@@ -100,42 +103,25 @@ pub enum GatewayError {
     Tls(#[from] io::Error),
 }
 
-struct Gateway {
+/// The way to the hosts that serve what this node does not.
+pub struct Gateway {
     edge: Arc<Edge>,
     http: Http,
-    auth: Pool,
-    tickets: Pool,
+    pools: Vec<(Part, Pool)>,
     stop: watch::Receiver<bool>,
 }
 
-/// The application of a node that is a gateway and nothing else. It starts to ask the hosts whether they live: call it within the runtime.
-///
-/// # Errors
-/// [`GatewayError`] names the setting that is wrong.
-pub fn gateway(
-    edge: Arc<Edge>,
-    upstreams: Upstreams,
-    ca_file: Option<&Path>,
-    stop: watch::Receiver<bool>,
-) -> Result<App, GatewayError> {
-    for (setting, origins) in [("gateway.auth", &upstreams.auth), ("gateway.tickets", &upstreams.tickets)] {
-        if origins.is_empty() {
-            return Err(GatewayError::NoHost(setting));
-        }
-        origins.iter().try_for_each(|origin| check(setting, origin, ca_file.is_some()))?;
-    }
-    let http = client(ca_file)?;
-    let (auth, tickets) = (Pool::new(upstreams.auth), Pool::new(upstreams.tickets));
-    auth.watch(&http, &stop);
-    tickets.watch(&http, &stop);
-    let gateway = Arc::new(Gateway { edge: Arc::clone(&edge), http, auth, tickets, stop });
+/// The application of a node that is a gateway and nothing else.
+#[must_use]
+pub fn gateway(gateway: Arc<Gateway>) -> App {
+    let edge = Arc::clone(&gateway.edge);
     let router = Router::new()
         .route("/healthz", get(async || Json(operations::Health::alive())))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/v1/{*resource}", any(to_tickets))
-        .fallback(to_auth);
-    Ok(App { router: layers::wrap(router, &edge).with_state(gateway), edge })
+        .route("/v1/{*resource}", any(hand_on))
+        .fallback(hand_on);
+    App { router: layers::wrap(router, &edge).with_state(gateway), edge }
 }
 
 fn check(setting: &'static str, origin: &Uri, trusted: bool) -> Result<(), GatewayError> {
@@ -178,17 +164,14 @@ fn client(ca_file: Option<&Path>) -> Result<Http, GatewayError> {
     Ok(builder.pool_timer(TokioTimer::new()).pool_idle_timeout(KEPT_FOR).build(connector))
 }
 
-async fn to_auth(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    gateway.pass(&gateway.auth, request).await.unwrap_or_else(IntoResponse::into_response)
-}
-
-async fn to_tickets(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    gateway.pass(&gateway.tickets, request).await.unwrap_or_else(IntoResponse::into_response)
+async fn hand_on(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    // What every node answers for itself has a route of its own.
+    let part = Part::of(request.uri().path()).unwrap_or(Part::Auth);
+    gateway.pass(part, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
-    let checks = vec![("auth", gateway.auth.standing()), ("tickets", gateway.tickets.standing())];
-    operations::readiness(checks, *gateway.stop.borrow())
+    operations::readiness(gateway.checks(), *gateway.stop.borrow())
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>, peer: Peer, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -211,8 +194,46 @@ impl Payload {
 }
 
 impl Gateway {
-    /// Hands a request to a host of the pool, to the next where one does not answer and nothing can happen twice by it.
-    async fn pass(&self, pool: &Pool, request: Request) -> Result<Response, ApiError> {
+    /// The way to the hosts of these parts. It starts to ask them whether they live: call it within the runtime.
+    ///
+    /// # Errors
+    /// [`GatewayError`] names the setting that is wrong.
+    pub fn open(
+        edge: Arc<Edge>,
+        upstreams: Upstreams,
+        parts: &[Part],
+        ca_file: Option<&Path>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Arc<Self>, GatewayError> {
+        let http = client(ca_file)?;
+        let Upstreams { auth, tickets } = upstreams;
+        let mut pools = Vec::new();
+        for (part, setting, origins) in
+            [(Part::Auth, "gateway.auth", auth), (Part::Tickets, "gateway.tickets", tickets)]
+        {
+            if !parts.contains(&part) {
+                continue;
+            }
+            if origins.is_empty() {
+                return Err(GatewayError::NoHost(setting));
+            }
+            origins.iter().try_for_each(|origin| check(setting, origin, ca_file.is_some()))?;
+            let pool = Pool::new(origins);
+            pool.watch(&http, &stop);
+            pools.push((part, pool));
+        }
+        Ok(Arc::new(Self { edge, http, pools, stop }))
+    }
+
+    /// How the hosts of each part stand.
+    pub(super) fn checks(&self) -> Checks {
+        self.pools.iter().map(|(part, pool)| (part.name(), pool.standing())).collect()
+    }
+
+    /// Hands a request to a host of its part, to the next where one does not answer and nothing can happen twice by it.
+    pub(super) async fn pass(&self, part: Part, request: Request) -> Result<Response, ApiError> {
+        let pool = self.pools.iter().find_map(|(of, pool)| (*of == part).then_some(pool));
+        let pool = pool.ok_or_else(|| ApiError::Internal(format!("no host is known for {}", part.name())))?;
         let peer = Peer::of(request.extensions());
         let (mut parts, body) = request.into_parts();
         let repeatable = is_repeatable(&parts);

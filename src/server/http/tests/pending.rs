@@ -13,7 +13,7 @@ use crate::{
     server::{
         auth::users::UserPatch,
         contract::code,
-        http::{AppState, Services, router, testing::TestApp},
+        http::{AppState, Division, Services, router, testing::TestApp},
         ports::{
             CommandId, Cursor, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError, Submitted,
         },
@@ -76,6 +76,7 @@ async fn deciding_later() -> (TestApp, Arc<Later>) {
         catalog: Arc::clone(catalog),
         data_dir: data_dir.clone(),
         edge: Arc::clone(edge),
+        division: Division::all_here(),
         disk_free_min: 0,
         shutdown: shutdown.clone(),
     }));
