@@ -152,6 +152,10 @@ pub struct Limits {
     pub open_burst: NonZeroU32,
     /// The same per second in the long run.
     pub open_per_second: NonZeroU32,
+    /// Requests of a person by one app at once, after a quiet time.
+    pub caller_burst: NonZeroU32,
+    /// The same per second in the long run.
+    pub caller_per_second: NonZeroU32,
 }
 
 /// `[gateway]`.

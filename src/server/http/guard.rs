@@ -27,7 +27,8 @@ use super::{
 };
 use crate::{
     api::ON_BEHALF_OF,
-    server::auth::{AuthError, Principal, Scope},
+    domain::actor::UserId,
+    server::auth::{AuthError, Principal, Scope, throttle::Source},
 };
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -50,8 +51,9 @@ const DEVICE_EVERY: Duration = Duration::from_secs(10);
 /// The operations with what they ask, read from their documentation.
 pub(super) struct Guard {
     access: HashMap<String, HashMap<Method, Access>>,
-    strangers: Rate,
-    devices: Rate,
+    strangers: Rate<Source>,
+    devices: Rate<Source>,
+    callers: Rate<(UserId, String)>,
     open: Semaphore,
     held: Places,
     state: AppState,
@@ -67,8 +69,9 @@ impl Guard {
         let limits = state.edge.limits();
         let strangers = Rate::new(limits.open_burst, Duration::from_secs(1) / limits.open_per_second.get());
         let devices = Rate::new(DEVICES_AT_ONCE, DEVICE_EVERY);
+        let callers = Rate::new(limits.caller_burst, Duration::from_secs(1) / limits.caller_per_second.get());
         let (open, held) = (Semaphore::new(limits.open_requests_at_once), Places::default());
-        Self { access, strangers, devices, open, held, state }
+        Self { access, strangers, devices, callers, open, held, state }
     }
 
     fn of(&self, request: &Request) -> Option<&Access> {
@@ -78,6 +81,12 @@ impl Guard {
         // A HEAD is answered by the handler of GET.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         methods.get(method)
+    }
+
+    /// Passes a caller who does not ask too often. A person's apps each have a rate, so that none takes the console's.
+    fn within_rate(&self, principal: Principal) -> Result<Principal, ApiError> {
+        let taken = self.callers.take((principal.subject, principal.client_id.clone()), Instant::now());
+        taken.map(|()| principal).map_err(|retry_after| ApiError::Busy { client: true, retry_after })
     }
 
     /// Lets a stranger in for the time of their answer, within their share of the places and of the time.
@@ -136,7 +145,7 @@ pub(super) async fn authenticate(State(guard): State<Arc<Guard>>, mut request: R
             }
         },
     };
-    match admitted {
+    match admitted.and_then(|principal| guard.within_rate(principal)) {
         Ok(principal) => {
             request.extensions_mut().insert(Caller(principal));
             next.run(request).await

@@ -1,6 +1,7 @@
-//! How often somebody who is not known may ask: a bucket of tokens for each address. Known clients are bounded by concurrency instead.
+//! How often somebody may ask: a bucket of tokens for each stranger's address, and for each known caller. It holds nobody back for what others do.
 
 use std::{
+    hash::Hash,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -8,26 +9,24 @@ use std::{
 
 use moka::sync::Cache;
 
-use crate::server::auth::throttle::Source;
-
-const ADDRESSES: u64 = 10_000;
+const KEPT: u64 = 10_000;
 
 struct Bucket {
     tokens: f64,
     at: Instant,
 }
 
-/// The buckets of one node; an address that is quiet long enough to have a full one is forgotten.
-pub(super) struct Rate {
-    buckets: Cache<Source, Arc<Mutex<Bucket>>>,
+/// The buckets of one node; who is quiet long enough to have a full one is forgotten.
+pub(super) struct Rate<K> {
+    buckets: Cache<K, Arc<Mutex<Bucket>>>,
     burst: f64,
     per_second: f64,
 }
 
-impl Rate {
+impl<K: Hash + Eq + Send + Sync + 'static> Rate<K> {
     /// So many requests at once after a quiet time, and one in each such time in the long run.
     pub(super) fn new(burst: NonZeroU32, every: Duration) -> Self {
-        let buckets = Cache::builder().max_capacity(ADDRESSES).time_to_idle(every * burst.get()).build();
+        let buckets = Cache::builder().max_capacity(KEPT).time_to_idle(every * burst.get()).build();
         Self { buckets, burst: f64::from(burst.get()), per_second: every.as_secs_f64().recip() }
     }
 
@@ -35,7 +34,7 @@ impl Rate {
     ///
     /// # Errors
     /// The time to wait.
-    pub(super) fn take(&self, source: Source, now: Instant) -> Result<(), Duration> {
+    pub(super) fn take(&self, source: K, now: Instant) -> Result<(), Duration> {
         let bucket = self.buckets.get_with(source, || Arc::new(Mutex::new(Bucket { tokens: self.burst, at: now })));
         let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let gained = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;
@@ -54,7 +53,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::server::config::Limits;
+    use crate::server::{auth::throttle::Source, config::Limits};
 
     #[test]
     fn a_burst_passes_then_a_trickle_and_nobody_else_is_held_back() {

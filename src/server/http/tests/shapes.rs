@@ -1,15 +1,20 @@
 //! Odd requests get a problem that names the field, and change nothing.
 
-use std::{io, net::IpAddr};
+use std::{io, net::IpAddr, num::NonZeroU32, sync::Arc};
 
 use axum::{body::Body, http::Request};
 use futures_util::{FutureExt as _, future::join_all, stream};
 use serde_json::{Value, json};
 
 use super::{create, made, refill};
-use crate::server::http::{
-    extract::Peer,
-    testing::{Answer, TestApp},
+use crate::server::{
+    config::Limits,
+    http::{
+        AppState, Division, Edge, Services,
+        extract::Peer,
+        router,
+        testing::{Answer, TestApp},
+    },
 };
 
 async fn raw(app: &TestApp, content_type: &str, body: impl Into<Body>) -> Answer {
@@ -123,6 +128,35 @@ async fn strangers_are_slowed_down_and_known_callers_are_not() {
     let mut elsewhere = asked("/oauth2/jwks");
     elsewhere.extensions_mut().insert(Peer(IpAddr::from([10, 0, 0, 1])));
     assert_eq!(app.send(elsewhere).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_program_that_ran_wild_takes_nothing_from_the_others() {
+    let mut app = TestApp::new().await;
+    let Services { auth, pipeline, tickets, reference, catalog, data_dir, shutdown, .. } = &*app.state;
+    let one = NonZeroU32::MIN;
+    let limits = Limits { caller_burst: one, caller_per_second: one, ..Limits::default() };
+    app.router = router(AppState::new(Services {
+        auth: Arc::clone(auth),
+        pipeline: Arc::clone(pipeline),
+        tickets: Arc::clone(tickets),
+        reference: Arc::clone(reference),
+        catalog: Arc::clone(catalog),
+        data_dir: data_dir.clone(),
+        edge: Edge::new(&[], vec![], limits),
+        division: Division::all_here(),
+        disk_free_min: 0,
+        shutdown: shutdown.clone(),
+    }));
+    let wild = async || app.get("ana", "/v1/tickets").await;
+    let held_back = loop {
+        let answer = wild().await;
+        if answer.status.as_u16() != 200 {
+            break answer;
+        }
+    };
+    assert_eq!((held_back.refusal(), held_back.header("retry-after")), ((429, "too_many_requests"), "1"));
+    assert_eq!(app.get("bia", "/v1/tickets").await.status.as_u16(), 200);
 }
 
 /// The first answer that says "too many": allowances grow again while a test runs, so one request proves nothing.
