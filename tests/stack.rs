@@ -1,7 +1,7 @@
 //! What only the stack has: nodes side by side, and engines that are not there. They need `MEDREQ_TEST_STORAGE=stack`, and are asked for by
 //! `--include-ignored`.
 
-use std::{collections::BTreeSet, net::TcpListener, process::Command};
+use std::{collections::BTreeSet, net::TcpListener, path::Path, process::Command};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -63,6 +63,49 @@ fn a_node_that_is_killed_under_load_loses_nothing_and_the_other_goes_on() {
     assert_eq!(second.get(&iara, "/v1/tickets")["total"], sent.len());
 }
 
+/// A node with these roles, on the engines of these settings.
+fn node(dir: &Path, settings: &[(&'static str, String)], roles: &str, more: &[(&str, &str)]) -> Server {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
+    command.args(["serve", "--roles", roles, "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
+    command.envs(settings.iter().cloned()).envs(more.iter().copied());
+    Server::launch(command, dir)
+}
+
+#[test]
+#[ignore = "needs Kafka and MongoDB; tests/run runs it"]
+fn a_command_that_waits_is_known_on_every_node_and_over_restarts() {
+    let Hospital { site, carla, iara, .. } = Hospital::new();
+    let (first, home) = (site.server, site.home);
+    let settings = stack(&first.dir);
+    first.end(Signal::TERM);
+    // Nobody decides.
+    let node = |name, roles| node(&home.path().join(name), &settings, roles, &[]);
+    let (one, two) = (node("one", "gateway,auth,tickets"), node("two", "gateway,auth,tickets"));
+    let send = |to: &Server| {
+        let call = to.call(&carla, "POST", "/v1/tickets").key("k").header("prefer", "wait=0");
+        call.json(&wish("UTI", "DIPI-500", "1")).send()
+    };
+    let accepted = send(&one);
+    assert_eq!(accepted.status, 202);
+    let address = accepted.header("location").to_owned();
+    one.end(Signal::KILL);
+    assert_eq!(two.get(&carla, &address), json!({ "state": "pending" }));
+    two.call(&iara, "GET", &address).send().problem(404, "command_not_found");
+    // A retry is a second record of the same command.
+    let again = send(&two).header("location").to_owned();
+
+    let _processor = node("processor", "processor");
+    let [done, again] = [address, again].map(|address| {
+        eventually("the outcome", || {
+            let told = two.get(&carla, &address);
+            (told["state"] != "pending").then_some(told)
+        })
+    });
+    assert_eq!((&done["state"], &done["status"], &done), (&json!("done"), &json!(201), &again));
+    assert_eq!(send(&two).expect(201), done["body"]);
+    assert_eq!(two.get(&iara, "/v1/tickets")["total"], 1);
+}
+
 #[test]
 #[ignore = "needs Kafka and MongoDB; tests/run runs it"]
 fn each_role_may_stand_on_a_machine_of_its_own() {
@@ -71,12 +114,7 @@ fn each_role_may_stand_on_a_machine_of_its_own() {
     let settings = stack(&first.dir);
     // Sessions and tickets outlive the node that began them.
     first.end(Signal::TERM);
-    let node = |name: &str, roles: &str, more: &[(&str, &str)]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
-        command.args(["serve", "--roles", roles, "--listen", "127.0.0.1:0", "--data-dir"]).arg(home.path().join(name));
-        command.envs(settings.clone()).envs(more.iter().copied());
-        Server::launch(command, &home.path().join(name))
-    };
+    let node = |name, roles, more: &[_]| node(&home.path().join(name), &settings, roles, more);
     // Who only signs people in does so while there is no Kafka.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let auth = node("auth", "auth", &[("MEDREQ_KAFKA__BROKERS", &nobody)]);

@@ -17,8 +17,8 @@ use super::{
     catalog::CatalogStore,
     config::NodeRole,
     http::{
-        self, AppState, Division, Edge, Gateway, GatewayError, Part, Services, Tls, TlsError, TlsFiles, Upstreams,
-        Waited,
+        self, Addresses, AppState, Division, Edge, Gateway, GatewayError, Part, Services, Tls, TlsError, TlsFiles,
+        Upstreams, Waited,
     },
     kafka::{KafkaLog, KafkaSettings, KafkaStartError, Processor},
     mongo::{ConnectError, MongoPipeline, MongoStore},
@@ -181,6 +181,7 @@ pub async fn serve(
     let auth = Auth::open(store.clone(), store.clone(), &issuer).await?;
     auth.set_endpoints(&issuer);
     let background = auth.spawn_refresh(stop.clone());
+    let addresses = Addresses::open(store.as_ref()).await?;
     let setup_link = auth.setup_link().await?;
     vestibule.close().await;
 
@@ -194,6 +195,7 @@ pub async fn serve(
         data_dir: options.data_dir,
         edge: options.edge,
         division,
+        addresses,
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });

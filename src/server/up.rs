@@ -19,7 +19,7 @@ use super::{
     config::Limits,
     demo::{self, DemoError, DemoManifest},
     files,
-    http::{self, AppState, Division, Edge, Services, Tls, TlsError, TlsFiles},
+    http::{self, Addresses, AppState, Division, Edge, Services, Tls, TlsError, TlsFiles},
     ports::{IdentityStore, StoreError},
     sqlite::{OpenError, OpenMode, SqliteStore},
 };
@@ -193,6 +193,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         Profile::Site => None,
         Profile::Demo { .. } => Some(greet(&options.data_dir, &auth, &url).await?),
     };
+    let addresses = Addresses::open(store.as_ref()).await?;
     let setup_link = auth.setup_link().await?;
     let players = (options.profile == Profile::Demo { live: true })
         .then(|| tokio::spawn(demo::play(store.clone().into(), demo::PACE, stop.clone())));
@@ -207,6 +208,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         data_dir: options.data_dir.clone(),
         edge: Edge::new(&options.trusted_proxies, options.scrapers, options.limits),
         division: Division::all_here(),
+        addresses,
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });

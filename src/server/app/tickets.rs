@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::tickets as wire,
     domain::{
-        actor::Actor,
+        actor::{Actor, UserId},
         code::{MedicationCode, WardCode},
         command::{Command, CommandName},
         number, permission,
@@ -24,14 +24,11 @@ use crate::{
     server::{
         auth::Principal,
         ports::{
-            CommandId, Outcome, Page, Pipeline, RecordedEvent, ReferenceStore, StoreError, StoredOutcome, Submission,
-            SubmitError, Submitted, TicketQuery, TicketStore, Visibility,
+            Appended, CommandId, Outcome, Page, Pipeline, RecordedEvent, ReferenceStore, StoreError, StoredOutcome,
+            Submission, SubmitError, Submitted, TicketQuery, TicketStore, Visibility,
         },
     },
 };
-
-/// How long a command that was not decided in time is known by its id here.
-const PENDING_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a use case gives no answer.
 #[derive(Debug)]
@@ -110,7 +107,33 @@ pub(crate) enum Sent {
         replayed: bool,
     },
     /// Durable, not yet decided.
-    Pending(CommandId),
+    Pending(Waiting),
+}
+
+/// A command that waits to be decided: all that is needed to learn its fate, on any node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Its identity.
+    pub(crate) id: CommandId,
+    /// What was asked for: an outcome of the same key may be another's.
+    pub(crate) body_hash: [u8; 32],
+    /// Who may know.
+    pub(crate) actor: UserId,
+    /// Where it waits.
+    pub(crate) at: Appended,
+}
+
+/// What became of a command that waited.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// It still waits.
+    Pending,
+    /// Decided.
+    Decided(Box<StoredOutcome>),
+    /// Its key stood for another command by then.
+    KeyReused,
+    /// It took no effect, and never will.
+    Lost,
 }
 
 /// The use cases around tickets.
@@ -121,7 +144,6 @@ pub(crate) struct TicketDesk {
     reference: Arc<dyn ReferenceStore>,
     /// Tickets as last seen, for reading.
     pub(crate) cache: Arc<TicketCache>,
-    pending: moka::sync::Cache<CommandId, Uuid>,
 }
 
 impl TicketDesk {
@@ -132,8 +154,7 @@ impl TicketDesk {
         tickets: Arc<dyn TicketStore>,
         reference: Arc<dyn ReferenceStore>,
     ) -> Self {
-        let pending = moka::sync::Cache::builder().max_capacity(100_000).time_to_live(PENDING_FOR).build();
-        Self { issuer, pipeline, tickets, reference, cache: Arc::default(), pending }
+        Self { issuer, pipeline, tickets, reference, cache: Arc::default() }
     }
 
     // ------------------------------------------------------------------------------------------------------ reading
@@ -172,16 +193,24 @@ impl TicketDesk {
         Ok(self.tickets.history(ticket.id).await?)
     }
 
-    /// What became of a command that was not decided in time; `None` while it is not. Whoever may not see its ticket any more is told
-    /// of an erasure alone, which shows nothing of it.
-    pub(crate) async fn command(&self, actor: &Actor, id: CommandId) -> Result<Option<StoredOutcome>, DeskError> {
-        let Some(outcome) = self.pipeline.outcome(id).await? else {
-            let theirs = self.pending.get(&id) == Some(actor.person.id.0);
-            return if theirs { Ok(None) } else { Err(DeskError::NoCommand) };
+    /// What became of a command that was not decided in time. Whoever may not see its ticket any more is told of an erasure alone, which shows
+    /// nothing of it.
+    pub(crate) async fn fate(&self, actor: &Actor, waiting: &Waiting) -> Result<Fate, DeskError> {
+        if waiting.actor != actor.person.id {
+            return Err(DeskError::NoCommand);
+        }
+        // In this order: what is decided between the two has its outcome when the second is asked for.
+        let past = self.pipeline.is_past(&waiting.at).await?;
+        let outcome = match self.pipeline.outcome(waiting.id).await? {
+            Some(outcome) => outcome,
+            None if past => return Ok(Fate::Lost),
+            None => return Ok(Fate::Pending),
         };
-        let theirs = outcome.actor == actor.person.id;
-        if theirs && (outcome.command == CommandName::Erase || self.sees(actor, outcome.ticket).await?) {
-            Ok(Some(outcome))
+        if outcome.body_hash != waiting.body_hash {
+            return Ok(Fate::KeyReused);
+        }
+        if outcome.command == CommandName::Erase || self.sees(actor, outcome.ticket).await? {
+            Ok(Fate::Decided(Box::new(outcome)))
         } else {
             Err(DeskError::NoCommand)
         }
@@ -354,10 +383,12 @@ impl TicketDesk {
                 }
                 Ok(Sent::Done { outcome, replayed: false })
             }
-            Submitted::Pending => {
-                self.pending.insert(request.id, by.actor.person.id.0);
-                Ok(Sent::Pending(request.id))
-            }
+            Submitted::Pending(at) => Ok(Sent::Pending(Waiting {
+                id: request.id,
+                body_hash: request.fingerprint,
+                actor: by.actor.person.id,
+                at,
+            })),
         }
     }
 

@@ -274,7 +274,7 @@ impl Ports {
     pub(crate) async fn send(&self, submission: Submission) -> StoredOutcome {
         match self.try_send(submission).await.unwrap() {
             Submitted::Done(outcome) => outcome,
-            Submitted::Pending => panic!("no answer within {WAIT:?}"),
+            Submitted::Pending(_) => panic!("no answer within {WAIT:?}"),
         }
     }
 

@@ -85,7 +85,7 @@ async fn submit(store: &SqliteStore, steps: impl Iterator<Item = Step>) -> Resul
                     return Err(DemoError::Refused { command: name, code: refusal.code });
                 }
             }
-            Submitted::Pending => return Err(SubmitError::Unknown("a command of the history".to_owned()).into()),
+            Submitted::Pending(_) => return Err(SubmitError::Unknown("a command of the history".to_owned()).into()),
         }
     }
     Ok(())

@@ -277,7 +277,7 @@ impl Players {
                 Outcome::Applied(_) => Ok(()),
                 Outcome::Refused(refusal) => Err(refusal.code),
             }),
-            Submitted::Pending => Ok(Ok(())),
+            Submitted::Pending(_) => Ok(Ok(())),
         }
     }
 

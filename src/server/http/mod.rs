@@ -31,6 +31,7 @@ mod operations;
 mod pages;
 mod parts;
 mod peers;
+mod pending;
 mod policy;
 mod rate;
 mod readiness;
@@ -71,6 +72,7 @@ pub use self::{
     gateway::{Gateway, GatewayError, Upstreams, gateway},
     layers::Edge,
     parts::{Division, Part},
+    pending::Addresses,
     serve::{App, serve},
     tls::{Tls, TlsError, TlsFiles},
     waiting::{Waited, waiting},
@@ -106,6 +108,8 @@ pub struct Services {
     pub edge: Arc<Edge>,
     /// Which parts of the API it serves itself.
     pub division: Division,
+    /// Signs the addresses of commands that wait.
+    pub addresses: Addresses,
     /// Room on the data's disk below which `/readyz` warns, in bytes.
     pub disk_free_min: u64,
     /// Becomes true when the server stops: streams end then.
@@ -218,6 +222,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .merge(oauth2_tokens::routes())
         .merge(operations::routes())
         .merge(pages::routes())
+        .merge(pending::routes())
         .merge(policy::routes())
         .merge(reference::routes())
         .merge(routing::routes())

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{AppState, Division, Edge, Services, router};
+use super::{Addresses, AppState, Division, Edge, Services, router};
 use crate::{
     domain::reason::Role,
     server::{
@@ -122,6 +122,7 @@ impl TestApp {
                 Limits { streams: 8, ..Limits::default() },
             ),
             division: Division::all_here(),
+            addresses: Addresses::open(ports.identity.as_ref()).await.unwrap(),
             disk_free_min: 0,
             shutdown,
         });

@@ -31,16 +31,12 @@ use crate::{
     },
     server::{
         app::{event_view, ticket_forms::Form, tickets::Sent},
-        ports::{CommandId, Outcome, StoredOutcome},
+        ports::Outcome,
     },
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(create, list))
-        .routes(routes!(read, amend, withdraw))
-        .routes(routes!(history))
-        .routes(routes!(command_status))
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(read, amend, withdraw)).routes(routes!(history))
 }
 
 /// Asks for something: makes a ticket.
@@ -229,53 +225,17 @@ async fn history(
     Ok(Json(List { items, next, total }))
 }
 
-/// What became of a command that was answered 202.
-#[utoipa::path(
-    get, path = "/v1/commands/{token}", tag = "tickets", operation_id = "read_command", security(("bearer" = ["tickets:read"])),
-    params(("token" = String, Path, description = "From the Location of the 202")),
-    responses(
-        (status = 200, description = "Where it stands", body = crate::api::tickets::CommandStatus),
-        (status = 404, description = "No such command, or not yours", body = Problem),
-    )
-)]
-async fn command_status(
-    State(state): State<AppState>,
-    Caller(by): Caller,
-    Path(token): Path<String>,
-) -> Result<Json<crate::api::tickets::CommandStatus>, ApiError> {
-    let id = uuid::Uuid::try_parse(&token).map_err(|_| ApiError::NotFound { what: "command" })?;
-    let status = match state.desk().command(&by.actor, CommandId(id)).await? {
-        None => crate::api::tickets::CommandStatus { state: "pending".to_owned(), status: None, body: None },
-        Some(outcome) => status_of(&outcome),
-    };
-    Ok(Json(status))
-}
-
-fn status_of(outcome: &StoredOutcome) -> crate::api::tickets::CommandStatus {
-    let (state, status, body) = match &outcome.outcome {
-        Outcome::Applied(ticket) => {
-            ("done", done_status(outcome.command), serde_json::to_value(Shown::of(outcome.command, ticket)))
-        }
-        Outcome::Refused(refusal) => {
-            let answer = ApiError::from(refusal.clone()).answer();
-            ("refused", answer.status, serde_json::to_value(answer.problem()))
-        }
-    };
-    let body = Some(body.expect("tickets and problems have string keys only"));
-    crate::api::tickets::CommandStatus { state: state.to_owned(), status: Some(status.as_u16()), body }
-}
-
 /// What whoever sent a command is shown of its ticket.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Shown {
+pub(super) enum Shown {
     Ticket(Box<Ticket>),
     /// Who may erase need not be one of those who see the ticket.
     Erasure(Erasure),
 }
 
 impl Shown {
-    fn of(command: CommandName, ticket: &ticket::Ticket) -> Self {
+    pub(super) fn of(command: CommandName, ticket: &ticket::Ticket) -> Self {
         if command != CommandName::Erase {
             return Self::Ticket(Box::new(ticket.into()));
         }
@@ -284,16 +244,17 @@ impl Shown {
     }
 }
 
-fn done_status(command: CommandName) -> StatusCode {
+pub(super) fn done_status(command: CommandName) -> StatusCode {
     if command == CommandName::Create { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 /// The answer to a write: the same for a first request and for its retries.
 pub(super) fn answer(state: &AppState, sent: Sent) -> Response {
     match sent {
-        Sent::Pending(CommandId(id)) => {
+        Sent::Pending(waiting) => {
             state.edge.metrics().command("any", "pending");
-            let headers = [(header::LOCATION, format!("/v1/commands/{id}")), (header::RETRY_AFTER, "1".to_owned())];
+            let address = format!("/v1/commands/{}", state.addresses.write(&waiting));
+            let headers = [(header::LOCATION, address), (header::RETRY_AFTER, "1".to_owned())];
             (StatusCode::ACCEPTED, headers).into_response()
         }
         Sent::Done { outcome, replayed } => {

@@ -391,7 +391,7 @@ async fn a_command_that_waits_too_long_is_pending_and_done_later() {
     let (fresh, ports, log) = unowned().await;
     let create = creation("k", supply("UTI", "SORO-09"));
     let early = ports.pipeline.submit(create.clone(), Duration::ZERO).await.unwrap();
-    assert!(matches!(early, Submitted::Pending));
+    assert!(matches!(early, Submitted::Pending(_)));
     let mut watch = ports.pipeline.watch();
     // Decided by another node: only the store tells of it.
     log.own(&node(&fresh.name).await);

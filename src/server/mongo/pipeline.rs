@@ -56,7 +56,7 @@ impl Pipeline for MongoPipeline {
         let mut progress = self.tail.progress.clone();
         let decided = async { progress.wait_for(|progress| progress.is_past(&appended)).await.map(drop) };
         match tokio::time::timeout(wait, decided).await {
-            Err(_) => Ok(Submitted::Pending),
+            Err(_) => Ok(Submitted::Pending(appended)),
             Ok(Err(_)) => Err(SubmitError::Unknown("the server is closing".to_owned())),
             Ok(Ok(())) => self.answer(&submission, appended).await,
         }
@@ -64,6 +64,10 @@ impl Pipeline for MongoPipeline {
 
     async fn outcome(&self, id: CommandId) -> StoreResult<Option<StoredOutcome>> {
         self.store.outcome(id).await
+    }
+
+    async fn is_past(&self, appended: &Appended) -> StoreResult<bool> {
+        Ok(self.store.progress().await?.is_past(appended))
     }
 
     async fn head(&self) -> StoreResult<Cursor> {

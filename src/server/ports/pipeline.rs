@@ -72,12 +72,22 @@ pub struct StoredOutcome {
 
 /// What a submission learned within its deadline.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one is made per request and taken apart at once")]
 pub enum Submitted {
     /// Decided, now or by an earlier attempt with the same key and body.
     Done(StoredOutcome),
-    /// Durable, not yet decided.
-    Pending,
+    /// Durable there, not yet decided.
+    Pending(Appended),
+}
+
+/// Where a command stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The log.
+    pub epoch: Uuid,
+    /// The partition.
+    pub partition: u16,
+    /// The offset; an upper bound where the acknowledgement named none.
+    pub offset: u64,
 }
 
 /// Why a submission has no answer.
@@ -245,6 +255,9 @@ pub trait Pipeline: Send + Sync {
 
     /// The outcome of a command, if it has one.
     async fn outcome(&self, id: CommandId) -> StoreResult<Option<StoredOutcome>>;
+
+    /// True where what stands there in the log was decided, or never will be since another log began.
+    async fn is_past(&self, appended: &Appended) -> StoreResult<bool>;
 
     /// The position after all committed events.
     async fn head(&self) -> StoreResult<Cursor>;

@@ -27,8 +27,8 @@ use crate::{
         ticket::{Ticket, TicketId},
     },
     server::ports::{
-        CommandId, Cursor, Outcome, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError,
-        Submitted, ahead_of_clock,
+        Appended, CommandId, Cursor, Outcome, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission,
+        SubmitError, Submitted, ahead_of_clock,
     },
 };
 
@@ -48,6 +48,11 @@ impl Pipeline for SqliteStore {
 
     async fn outcome(&self, id: CommandId) -> StoreResult<Option<StoredOutcome>> {
         self.readers.read(move |conn| find_outcome(conn, id)).await
+    }
+
+    async fn is_past(&self, _: &Appended) -> StoreResult<bool> {
+        // Nothing is durable here before it is decided.
+        Ok(true)
     }
 
     async fn head(&self) -> StoreResult<Cursor> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use super::ports::Appended;
 use super::ports::{Cursor, StoreError, StoreResult, Submission, SubmitError};
 use crate::domain::code::WardCode;
 
@@ -29,17 +30,6 @@ pub trait CommandLog: Send + Sync {
 pub fn partition_of(ward: &WardCode, partitions: NonZeroU16) -> u16 {
     let hash = Sha256::digest(ward.as_str());
     u16::from_be_bytes([hash[0], hash[1]]) % partitions
-}
-
-/// Where a command stands in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// The log.
-    pub epoch: Uuid,
-    /// The partition.
-    pub partition: u16,
-    /// The offset; an upper bound where the acknowledgement named none.
-    pub offset: u64,
 }
 
 /// A record as read from a partition.

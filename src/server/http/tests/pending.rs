@@ -1,11 +1,18 @@
 //! A log that decides later: 202 with a status to ask for, by its sender alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{command, create, refill};
 use crate::{
@@ -15,7 +22,8 @@ use crate::{
         contract::code,
         http::{AppState, Division, Services, router, testing::TestApp},
         ports::{
-            CommandId, Cursor, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError, Submitted,
+            Appended, CommandId, Cursor, Pipeline, RecordedEvent, StoreResult, StoredOutcome, Submission, SubmitError,
+            Submitted,
         },
     },
 };
@@ -24,12 +32,15 @@ use crate::{
 struct Later {
     store: Arc<dyn Pipeline>,
     taken: tokio::sync::Mutex<Vec<Submission>>,
+    /// Everything before this offset is decided, or lost.
+    past: AtomicU64,
 }
 
 impl Later {
     async fn decide(&self) {
         for submission in self.taken.lock().await.drain(..) {
-            self.store.submit(submission, Duration::from_secs(30)).await.unwrap();
+            let decided = self.store.submit(submission, Duration::from_secs(30)).await;
+            assert!(matches!(decided, Ok(_) | Err(SubmitError::KeyReused)), "{decided:?}");
         }
     }
 }
@@ -37,11 +48,15 @@ impl Later {
 #[async_trait]
 impl Pipeline for Later {
     async fn submit(&self, submission: Submission, _: Duration) -> Result<Submitted, SubmitError> {
-        self.taken.lock().await.push(submission);
-        Ok(Submitted::Pending)
+        let mut taken = self.taken.lock().await;
+        taken.push(submission);
+        Ok(Submitted::Pending(Appended { epoch: Uuid::nil(), partition: 0, offset: taken.len() as u64 }))
     }
     async fn outcome(&self, id: CommandId) -> StoreResult<Option<StoredOutcome>> {
         self.store.outcome(id).await
+    }
+    async fn is_past(&self, appended: &Appended) -> StoreResult<bool> {
+        Ok(appended.offset < self.past.load(Ordering::Relaxed))
     }
     async fn head(&self) -> StoreResult<Cursor> {
         self.store.head().await
@@ -66,8 +81,12 @@ impl Pipeline for Later {
 /// The test hospital over such a log.
 async fn deciding_later() -> (TestApp, Arc<Later>) {
     let mut app = TestApp::new().await;
-    let later = Arc::new(Later { store: Arc::clone(&app.state.pipeline), taken: tokio::sync::Mutex::default() });
-    let Services { auth, tickets, reference, catalog, data_dir, edge, shutdown, .. } = &*app.state;
+    let later = Arc::new(Later {
+        store: Arc::clone(&app.state.pipeline),
+        taken: tokio::sync::Mutex::default(),
+        past: AtomicU64::new(0),
+    });
+    let Services { auth, tickets, reference, catalog, data_dir, addresses, edge, shutdown, .. } = &*app.state;
     app.router = router(AppState::new(Services {
         auth: Arc::clone(auth),
         pipeline: Arc::clone(&later) as _,
@@ -77,6 +96,7 @@ async fn deciding_later() -> (TestApp, Arc<Later>) {
         data_dir: data_dir.clone(),
         edge: Arc::clone(edge),
         division: Division::all_here(),
+        addresses: addresses.clone(),
         disk_free_min: 0,
         shutdown: shutdown.clone(),
     }));
@@ -87,6 +107,7 @@ async fn deciding_later() -> (TestApp, Arc<Later>) {
 async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
     let (app, later) = deciding_later().await;
     let accepted = create(&app, "ana", "k", refill("MIDAZ-5")).await;
+    let other_body = create(&app, "ana", "k", refill("DIPI-500")).await.header("location").to_owned();
     assert_eq!((accepted.status.as_u16(), accepted.header("retry-after")), (202, "1"));
     let status = accepted.header("location").to_owned();
     assert_eq!(app.get("ana", &status).await.expect(200), json!({ "state": "pending" }));
@@ -102,11 +123,28 @@ async fn what_is_not_decided_in_time_is_accepted_and_told_later() {
     // The retry is answered as the first request would have been.
     assert_eq!(create(&app, "ana", "k", refill("MIDAZ-5")).await.expect(201), done["body"]);
 
+    let reused = app.get("ana", &other_body).await.expect(200);
+    assert_eq!((&reused["state"], &reused["body"]["code"]), (&json!("refused"), &json!("idempotency_key_reused")));
+
     let refused = create(&app, "ana", "k2", refill("MIDAZ-5")).await;
     later.decide().await;
     let refused = app.get("ana", refused.header("location")).await.expect(200);
     assert_eq!((&refused["state"], &refused["status"]), (&json!("refused"), &json!(409)));
     assert_eq!(refused["body"]["code"], "duplicate_open_request");
+}
+
+#[tokio::test]
+async fn what_the_log_has_passed_without_an_outcome_is_lost() {
+    let (app, later) = deciding_later().await;
+    let status = create(&app, "ana", "k", refill("MIDAZ-5")).await.header("location").to_owned();
+    later.taken.lock().await.clear();
+    assert_eq!(app.get("ana", &status).await.expect(200), json!({ "state": "pending" }));
+    later.past.store(2, Ordering::Relaxed);
+    assert_eq!(app.get("ana", &status).await.expect(200), json!({ "state": "lost" }));
+    // An address that was not given is none, whatever it says.
+    for made_up in ["/v1/commands/x".to_owned(), format!("/v1/commands/{}", Uuid::nil()), format!("{status}A")] {
+        assert_eq!(app.get("ana", &made_up).await.refusal(), (404, "command_not_found"));
+    }
 }
 
 #[tokio::test]

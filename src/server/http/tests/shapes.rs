@@ -133,7 +133,7 @@ async fn strangers_are_slowed_down_and_known_callers_are_not() {
 #[tokio::test]
 async fn a_program_that_ran_wild_takes_nothing_from_the_others() {
     let mut app = TestApp::new().await;
-    let Services { auth, pipeline, tickets, reference, catalog, data_dir, shutdown, .. } = &*app.state;
+    let Services { auth, pipeline, tickets, reference, catalog, data_dir, addresses, shutdown, .. } = &*app.state;
     let one = NonZeroU32::MIN;
     let limits = Limits { caller_burst: one, caller_per_second: one, ..Limits::default() };
     app.router = router(AppState::new(Services {
@@ -145,6 +145,7 @@ async fn a_program_that_ran_wild_takes_nothing_from_the_others() {
         data_dir: data_dir.clone(),
         edge: Edge::new(&[], vec![], limits),
         division: Division::all_here(),
+        addresses: addresses.clone(),
         disk_free_min: 0,
         shutdown: shutdown.clone(),
     }));
