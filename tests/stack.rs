@@ -136,8 +136,26 @@ fn each_role_may_stand_on_a_machine_of_its_own() {
     for path in ["/auth/v1/users", "/v1/tickets"] {
         processor.call(&carla, "GET", path).send().problem(421, "served_elsewhere");
     }
-    for node in [&auth, &tickets, &processor, &entry, &mixed] {
-        assert_eq!(node.get("", "/readyz")["status"], "ok");
+    for (node, engines) in [
+        (&auth, &["mongo"][..]),
+        (&tickets, &["mongo", "kafka"]),
+        (&processor, &["mongo", "kafka", "processor"]),
+        (&mixed, &["mongo", "kafka", "auth"]),
+    ] {
+        let told = node.get("", "/readyz");
+        assert_eq!(told["status"], "ok");
+        let checks = told["checks"].as_object().unwrap();
+        let known = ["auth", "tickets", "mongo", "kafka", "processor", "store"];
+        let known: BTreeSet<_> = known.into_iter().filter(|name| checks.contains_key(*name)).collect();
+        assert_eq!(known, engines.iter().copied().collect(), "{told}");
+    }
+    let counts = |node: &Server| String::from_utf8(node.call("", "GET", "/metrics").send().bytes).unwrap();
+    assert!(counts(&tickets).contains("medreq_log_append_seconds_count 1"), "{}", counts(&tickets));
+    let decided = counts(&processor);
+    for line in
+        ["medreq_log_batches_total{ended=\"decided\"}", "medreq_log_lag_seconds{partition=", "medreq_log_halted{"]
+    {
+        assert!(decided.contains(line), "{line}: {decided}");
     }
 }
 

@@ -17,10 +17,10 @@ use super::{
     catalog::CatalogStore,
     config::NodeRole,
     http::{
-        self, Addresses, AppState, Division, Edge, Gateway, GatewayError, Part, Services, Tls, TlsError, TlsFiles,
-        Upstreams, Waited,
+        self, Addresses, AppState, Division, Edge, Engine, Gateway, GatewayError, Part, Services, Standing, Tls,
+        TlsError, TlsFiles, Upstreams, Waited,
     },
-    kafka::{KafkaLog, KafkaSettings, KafkaStartError, Processor},
+    kafka::{Counts, KafkaLog, KafkaSettings, KafkaStartError, PartitionState, Processor, States},
     mongo::{ConnectError, MongoPipeline, MongoStore},
     ports::{IdentityStore, StoreError, StoreResult, Submission, SubmitError},
     sqlite::OpenError,
@@ -167,16 +167,19 @@ pub async fn serve(
     }
     settle_time_zone(store.as_ref(), options.time_zone.as_deref()).await?;
     let decides = options.roles.contains(&NodeRole::Processor);
+    let counts = Counts::default();
+    options.edge.count(|registry| counts.register(registry));
     // Who signs people in and nothing else must do so while there is no log.
     let log = if decides || options.roles.contains(&NodeRole::Tickets) {
-        Some(vestibule.kafka(&options.stack.kafka, store.as_ref(), &stop).await?)
+        Some(vestibule.kafka(&options.stack.kafka, store.as_ref(), &counts, &stop).await?)
     } else {
         None
     };
     let takes: Arc<dyn CommandLog> = log.clone().map_or_else(|| Arc::new(NoLog) as _, |log| log as _);
     let pipeline = MongoPipeline::start(Arc::clone(&store), takes).await?;
     let partitions = Arc::clone(&store) as Arc<dyn PartitionStore>;
-    let processor = decides.then(|| Processor::start(&options.stack.kafka, &partitions)).transpose()?;
+    let processor = decides.then(|| Processor::start(&options.stack.kafka, &partitions, counts)).transpose()?;
+    let engines = engines(&store, log.as_ref(), processor.as_ref());
     let catalog = Arc::new(CatalogStore::open(&options.data_dir)?);
     let auth = Auth::open(store.clone(), store.clone(), &issuer).await?;
     auth.set_endpoints(&issuer);
@@ -196,6 +199,7 @@ pub async fn serve(
         edge: options.edge,
         division,
         addresses,
+        engines,
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),
     });
@@ -235,6 +239,75 @@ fn divide(options: &NodeOptions, stop: &watch::Receiver<bool>) -> Result<Divisio
     let is_gateway = options.roles.contains(&NodeRole::Gateway) && !elsewhere.is_empty();
     let gateway = is_gateway.then(|| open(Arc::clone(&options.edge))).transpose()?;
     Ok(Division::new(here, gateway))
+}
+
+/// What `/readyz` tells of, by what this node does.
+fn engines(
+    store: &Arc<MongoStore>,
+    log: Option<&Arc<KafkaLog>>,
+    processor: Option<&Processor>,
+) -> Vec<Arc<dyn Engine>> {
+    let mut engines: Vec<Arc<dyn Engine>> = vec![Arc::new(Mongo(Arc::clone(store)))];
+    engines.extend(log.map(|log| Arc::new(Kafka(Arc::clone(log))) as _));
+    engines.extend(processor.map(|processor| Arc::new(Deciding(processor.states())) as _));
+    engines
+}
+
+struct Mongo(Arc<MongoStore>);
+
+#[async_trait]
+impl Engine for Mongo {
+    fn name(&self) -> &'static str {
+        "mongo"
+    }
+
+    async fn standing(&self) -> Standing {
+        match self.0.progress().await {
+            Ok(_) => Standing::Well,
+            Err(error) => down("mongo", &error, "MongoDB does not answer; commands are taken and wait in the log"),
+        }
+    }
+}
+
+struct Kafka(Arc<KafkaLog>);
+
+#[async_trait]
+impl Engine for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    async fn standing(&self) -> Standing {
+        match self.0.writable().await {
+            Ok(()) => Standing::Well,
+            Err(error) => down("kafka", &error, "no broker of Kafka answers; nothing can be asked for until one does"),
+        }
+    }
+}
+
+fn down(engine: &str, error: &StoreError, told: &str) -> Standing {
+    tracing::warn!(engine, %error, "not ready");
+    Standing::Down(told.to_owned())
+}
+
+/// The partitions that this node decides. One that waits or halted leaves the node itself able to serve.
+struct Deciding(States);
+
+#[async_trait]
+impl Engine for Deciding {
+    fn name(&self) -> &'static str {
+        "processor"
+    }
+
+    async fn standing(&self) -> Standing {
+        let trouble = self.0.now().into_iter().filter_map(|(partition, state)| match state {
+            PartitionState::Working { .. } => None,
+            PartitionState::Waiting(what) => Some(format!("partition {partition} waits: {what}")),
+            PartitionState::Halted(what) => Some(format!("partition {partition} is halted: {what}")),
+        });
+        let trouble: Vec<String> = trouble.collect();
+        if trouble.is_empty() { Standing::Well } else { Standing::Poor(trouble.join("; ")) }
+    }
 }
 
 /// The log of a node that takes no commands.
@@ -295,10 +368,11 @@ impl Vestibule {
         &self,
         settings: &KafkaSettings,
         store: &MongoStore,
+        counts: &Counts,
         stop: &watch::Receiver<bool>,
     ) -> Result<Arc<KafkaLog>, NodeError> {
         loop {
-            match KafkaLog::open(settings, store).await {
+            match KafkaLog::open(settings, store, counts.clone()).await {
                 Err(error) if error.may_heal() => self.wait("kafka", error.to_string(), stop).await?,
                 answer => return Ok(answer?),
             }

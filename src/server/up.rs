@@ -208,6 +208,7 @@ pub async fn up(options: Options, mut stop: watch::Receiver<bool>, ready: impl F
         data_dir: options.data_dir.clone(),
         edge: Edge::new(&options.trusted_proxies, options.scrapers, options.limits),
         division: Division::all_here(),
+        engines: Vec::new(),
         addresses,
         disk_free_min: options.disk_free_min,
         shutdown: stop.clone(),

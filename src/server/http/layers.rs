@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ipnet::IpNet;
+use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -59,6 +60,11 @@ impl Edge {
     /// What this node counts.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Lets another part of the node add what it counts to `/metrics`.
+    pub fn count(&self, add: impl FnOnce(&mut Registry)) {
+        self.metrics.register(add);
     }
 
     /// True where this address may say for whom it asks.

@@ -1,6 +1,9 @@
 //! What this node counts, in Prometheus' words. Labels are routes, methods, statuses and codes: never a person, a ticket or a medicine.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -38,7 +41,7 @@ type MakeHistogram = fn() -> Histogram;
 /// The counters of one node.
 #[derive(Clone)]
 pub(super) struct Metrics {
-    registry: Arc<Registry>,
+    registry: Arc<RwLock<Registry>>,
     requests: Family<Answered, Counter>,
     seconds: Family<Operation, Histogram, MakeHistogram>,
     commands: Family<CommandOutcome, Counter>,
@@ -57,7 +60,7 @@ impl Default for Metrics {
         registry.register("commands", "Commands by what became of them", commands.clone());
         registry.register("event_streams", "Live streams that are open", streams.clone());
         registry.register("build", "This build", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
-        Self { registry: Arc::new(registry), requests, seconds, commands, streams }
+        Self { registry: Arc::new(RwLock::new(registry)), requests, seconds, commands, streams }
     }
 }
 
@@ -88,10 +91,16 @@ impl Metrics {
         OpenStream(self.streams.clone())
     }
 
+    /// Lets another part of the node add what it counts.
+    pub(super) fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// All of it as text.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes everything");
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        encode(&mut text, &registry).expect("a string takes everything");
         text
     }
 }

@@ -73,6 +73,7 @@ pub use self::{
     layers::Edge,
     parts::{Division, Part},
     pending::Addresses,
+    readiness::{Engine, Standing},
     serve::{App, serve},
     tls::{Tls, TlsError, TlsFiles},
     waiting::{Waited, waiting},
@@ -110,6 +111,8 @@ pub struct Services {
     pub division: Division,
     /// Signs the addresses of commands that wait.
     pub addresses: Addresses,
+    /// What `/readyz` tells of beside the node itself; none in embedded mode, whose store is asked instead.
+    pub engines: Vec<Arc<dyn Engine>>,
     /// Room on the data's disk below which `/readyz` warns, in bytes.
     pub disk_free_min: u64,
     /// Becomes true when the server stops: streams end then.

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags};
 use tokio::sync::Mutex;
@@ -24,11 +25,23 @@ const DISK_FULL: u64 = 2 << 20;
 
 /// How a dependency stands; the last is the worst.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub enum Standing {
+    /// As it should.
     Well,
-    /// Works, but not for long.
+    /// It works, and somebody should look: what was found.
     Poor(String),
+    /// The node cannot do its work: what was found, and what to do.
     Down(String),
+}
+
+/// What a node of the stack depends on.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Its name in `/readyz`.
+    fn name(&self) -> &'static str;
+
+    /// How it stands now. Anybody may read the answer: it names no address and no person.
+    async fn standing(&self) -> Standing;
 }
 
 impl From<Result<(), String>> for Standing {
@@ -81,16 +94,21 @@ async fn look(state: &AppState) -> Checks {
     let newest = state.pipeline.newest_at().await;
     let clock = newest.as_ref().map_or(Ok(()), |newest| clock(*newest, Timestamp::now()));
     let store = match newest {
+        // Engines are asked one by one, below.
+        Ok(_) if !state.engines.is_empty() => Ok(()),
         Ok(_) => state.pipeline.writable().await,
         Err(error) => Err(error),
     };
-    let mut checks = vec![
-        ("store", told("store", store).into()),
+    let mut checks = if state.engines.is_empty() { vec![("store", told("store", store).into())] } else { Vec::new() };
+    for engine in &state.engines {
+        checks.push((engine.name(), engine.standing().await));
+    }
+    checks.extend([
         ("clock", clock.into()),
         ("disk", disk(&state.data_dir, state.disk_free_min)),
         ("reference", told("reference", state.reference.policy().await.map(drop)).into()),
         ("catalog", told("catalog", catalog(state).await).into()),
-    ];
+    ]);
     checks.extend(state.division.checks());
     checks
 }

@@ -122,6 +122,7 @@ impl TestApp {
                 Limits { streams: 8, ..Limits::default() },
             ),
             division: Division::all_here(),
+            engines: Vec::new(),
             addresses: Addresses::open(ports.identity.as_ref()).await.unwrap(),
             disk_free_min: 0,
             shutdown,

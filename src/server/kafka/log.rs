@@ -1,6 +1,9 @@
 //! Appending: a command is durable once every replica in sync has it. It never says "not accepted" of what may have been.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use rdkafka::{
@@ -11,7 +14,7 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::{
-    KafkaSettings, KafkaStartError, codec,
+    Counts, KafkaSettings, KafkaStartError, codec,
     topic::{settle, setup},
 };
 use crate::server::{
@@ -46,6 +49,7 @@ pub struct KafkaLog {
     topic: String,
     partitions: std::num::NonZeroU16,
     epoch: Uuid,
+    counts: Counts,
 }
 
 impl KafkaLog {
@@ -53,7 +57,11 @@ impl KafkaLog {
     ///
     /// # Errors
     /// [`KafkaStartError`] says what was found, and whether trying again may help.
-    pub async fn open(settings: &KafkaSettings, store: &dyn PartitionStore) -> Result<Arc<Self>, KafkaStartError> {
+    pub async fn open(
+        settings: &KafkaSettings,
+        store: &dyn PartitionStore,
+        counts: Counts,
+    ) -> Result<Arc<Self>, KafkaStartError> {
         let found = settle(settings).await?;
         let store_log = store.open_log(found.clone()).await?;
         if store_log != found {
@@ -61,7 +69,8 @@ impl KafkaLog {
         }
         let epoch = store.position(0).await?.epoch;
         let producer = settings.client(&DEFAULTS, &FIXED).create().map_err(|error| setup(&error))?;
-        Ok(Arc::new(Self { producer, topic: settings.commands_topic(), partitions: settings.partitions, epoch }))
+        let (topic, partitions) = (settings.commands_topic(), settings.partitions);
+        Ok(Arc::new(Self { producer, topic, partitions, epoch, counts }))
     }
 
     /// Waits until nothing is under way, for five seconds at most; blocks.
@@ -87,6 +96,7 @@ impl CommandLog for KafkaLog {
         let bytes = codec::encode(submission, self.epoch);
         let record =
             FutureRecord::to(&self.topic).partition(partition.into()).key(submission.ward.as_str()).payload(&bytes);
+        let began = Instant::now();
         let acknowledged = self.producer.send_result(record).map_err(|(error, _)| not_queued(&error))?;
         let delivery = match acknowledged.await {
             Ok(Ok(delivery)) => delivery,
@@ -95,6 +105,7 @@ impl CommandLog for KafkaLog {
             }
             Err(_) => return Err(SubmitError::Unknown("the log is being closed".to_owned())),
         };
+        self.counts.append_seconds.observe(began.elapsed().as_secs_f64());
         let offset = match u64::try_from(delivery.offset) {
             Ok(offset) => offset,
             Err(_) => self

@@ -2,6 +2,7 @@
 //! decides. It decides nothing itself, and what it says of an offset to Kafka is a hint only: the store's position is the truth.
 
 mod codec;
+mod counts;
 mod log;
 mod partition;
 mod processor;
@@ -19,8 +20,9 @@ use std::{num::NonZeroU16, time::Duration};
 use rdkafka::ClientConfig;
 
 pub use self::{
+    counts::Counts,
     log::KafkaLog,
-    processor::{PartitionState, Processor},
+    processor::{PartitionState, Processor, States},
 };
 #[cfg(test)]
 use super::stack;

@@ -25,13 +25,13 @@ async fn what_was_acknowledged_survives_the_death_of_the_broker() {
     let (settings, store) = (settings(broker.brokers()), Memory::new());
     let deadline = Instant::now() + WAIT;
     let log = loop {
-        match KafkaLog::open(&settings, &*store).await {
+        match KafkaLog::open(&settings, &*store, Counts::default()).await {
             Ok(log) => break log,
             Err(error) => assert!(error.may_heal() && Instant::now() < deadline, "{error}"),
         }
     };
     let port: Arc<dyn PartitionStore> = Arc::clone(&store) as _;
-    let processor = Processor::start(&settings, &port).unwrap();
+    let processor = Processor::start(&settings, &port, Counts::default()).unwrap();
     let count = Arc::new(AtomicUsize::new(0));
     let writers = (0..4).map(|writer| {
         let (log, count) = (Arc::clone(&log), Arc::clone(&count));

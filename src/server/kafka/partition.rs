@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -161,7 +161,9 @@ impl Work {
                     anchor.offset
                 )));
             }
-            if !batch.is_empty() {
+            if batch.is_empty() {
+                self.shared.counts.lag(self.partition, 0.0);
+            } else {
                 let (after, tried) = self.decide(position, &batch)?;
                 (position, most) = (after, (tried * 2).min(BATCH));
                 // Fails where the partition was just taken away, and is but a hint.
@@ -220,8 +222,17 @@ impl Work {
         let (mut rest, mut size, mut wait) = (batch, batch.len(), AGAIN_AFTER);
         while !rest.is_empty() {
             let part = &rest[..size.min(rest.len())];
-            let failed = match self.runtime.block_on(self.store.commit(self.partition, &position, part)) {
+            let began = Instant::now();
+            let committed = self.runtime.block_on(self.store.commit(self.partition, &position, part));
+            let counts = &self.shared.counts;
+            counts.batch(ended(&committed));
+            let failed = match committed {
                 Ok(after) => {
+                    counts.commit_seconds.observe(began.elapsed().as_secs_f64());
+                    counts.batch_records.observe(part.len() as f64);
+                    if let Some(newest) = part.last() {
+                        counts.lag(self.partition, Timestamp::now().duration_since(newest.at).as_secs_f64());
+                    }
                     (position, rest, wait) = (after, &rest[part.len()..], AGAIN_AFTER);
                     continue;
                 }
@@ -250,5 +261,16 @@ impl Work {
             }
         }
         Ok((position, size))
+    }
+}
+
+/// How a batch ended, in the words of the metrics.
+fn ended(committed: &Result<Position, CommitError>) -> &'static str {
+    match committed {
+        Ok(_) => "decided",
+        Err(CommitError::Fenced { .. }) => "fenced",
+        Err(CommitError::Unknown) => "unknown",
+        Err(CommitError::TwoWriters(_)) => "two_writers",
+        Err(CommitError::Unavailable(_) | CommitError::Broken(_)) => "refused",
     }
 }

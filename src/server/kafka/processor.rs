@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use tokio::runtime::Handle;
 
-use super::{KafkaSettings, KafkaStartError, partition::Work, topic::setup};
+use super::{Counts, KafkaSettings, KafkaStartError, partition::Work, topic::setup};
 use crate::server::stack::PartitionStore;
 
 /// How often the group is attended to, and how soon an end is noticed.
@@ -60,6 +60,18 @@ pub enum PartitionState {
     Halted(String),
 }
 
+/// How the partitions of this node stand, for who does not own the processor.
+#[derive(Clone)]
+pub struct States(Arc<Shared>);
+
+impl States {
+    /// The partitions of this node and how each stands.
+    #[must_use]
+    pub fn now(&self) -> BTreeMap<u16, PartitionState> {
+        lock(&self.0.states).clone()
+    }
+}
+
 /// The partitions that this node decides.
 pub struct Processor {
     shared: Arc<Shared>,
@@ -70,10 +82,12 @@ pub struct Processor {
 pub(super) struct Shared {
     stop: AtomicBool,
     states: Mutex<BTreeMap<u16, PartitionState>>,
+    pub(super) counts: Counts,
 }
 
 impl Shared {
     pub(super) fn set(&self, partition: u16, state: PartitionState) {
+        self.counts.halted(partition, matches!(state, PartitionState::Halted(_)));
         lock(&self.states).insert(partition, state);
     }
 }
@@ -130,6 +144,7 @@ impl Group {
             }
             if let Ok(partition) = u16::try_from(number) {
                 lock(&self.shared.states).remove(&partition);
+                self.shared.counts.forget(partition);
             }
         }
     }
@@ -144,9 +159,13 @@ impl Processor {
     ///
     /// # Errors
     /// [`KafkaStartError::Client`] where the settings are wrong. Brokers that are not reached are waited for.
-    pub fn start(settings: &KafkaSettings, store: &Arc<dyn PartitionStore>) -> Result<Self, KafkaStartError> {
+    pub fn start(
+        settings: &KafkaSettings,
+        store: &Arc<dyn PartitionStore>,
+        counts: Counts,
+    ) -> Result<Self, KafkaStartError> {
         let topic = settings.commands_topic();
-        let shared = Arc::new(Shared { stop: AtomicBool::new(false), states: Mutex::default() });
+        let shared = Arc::new(Shared { stop: AtomicBool::new(false), states: Mutex::default(), counts });
         let group = Group {
             topic: topic.clone(),
             shared: Arc::clone(&shared),
@@ -169,10 +188,10 @@ impl Processor {
         Ok(Self { shared, ended })
     }
 
-    /// The partitions of this node and how each stands.
+    /// The partitions of this node and how each stands, now and later.
     #[must_use]
-    pub fn states(&self) -> BTreeMap<u16, PartitionState> {
-        lock(&self.shared.states).clone()
+    pub fn states(&self) -> States {
+        States(Arc::clone(&self.shared))
     }
 
     /// Ends the work and leaves the group; false where that took too long, as without brokers it may. Blocks.

@@ -33,20 +33,20 @@ fn ids(store: &Memory) -> BTreeSet<CommandId> {
 #[ignore = "needs MEDREQ_TEST_KAFKA"]
 async fn what_is_appended_is_decided_once_and_in_order_also_by_the_next_owner() {
     let (settings, store) = (settings(brokers()), Memory::new());
-    let log = KafkaLog::open(&settings, &*store).await.unwrap();
+    let log = KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
     let commands: Vec<_> = (0..300).map(|n| command(&format!("k{n}"), WARDS[n % WARDS.len()])).collect();
     let places = join_all(commands[..150].iter().map(|it| log.append(it))).await;
     let places: BTreeSet<_> = places.into_iter().map(|it| it.map(|it| (it.partition, it.offset)).unwrap()).collect();
     assert_eq!(places.len(), 150, "each has a place of its own");
 
-    let first = Processor::start(&settings, &port(&store)).unwrap();
+    let first = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     until("the first half", || store.count() == 150).await;
-    assert_eq!(first.states().len(), 4);
+    assert_eq!(first.states().now().len(), 4);
     assert!(tokio::task::spawn_blocking(move || first.stop(WAIT)).await.unwrap());
     for submission in &commands[150..] {
         append(&log, submission).await;
     }
-    let _second = Processor::start(&settings, &port(&store)).unwrap();
+    let _second = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     until("the second half", || store.count() == 300).await;
     assert_eq!(ids(&store), commands.iter().map(|it| it.command_id).collect());
     // A retry stands in the log as well: that it has an outcome is the store's to see.
@@ -58,7 +58,7 @@ async fn what_is_appended_is_decided_once_and_in_order_also_by_the_next_owner() 
 #[ignore = "needs MEDREQ_TEST_KAFKA"]
 async fn partitions_change_hands_under_load_and_nothing_is_decided_twice() {
     let (settings, store) = (settings(brokers()), Memory::new());
-    let log = KafkaLog::open(&settings, &*store).await.unwrap();
+    let log = KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
     let sender = tokio::spawn({
         let log = Arc::clone(&log);
         async move {
@@ -67,13 +67,13 @@ async fn partitions_change_hands_under_load_and_nothing_is_decided_twice() {
             }
         }
     });
-    let first = Processor::start(&settings, &port(&store)).unwrap();
+    let first = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     until("that one works alone", || store.count() > 20).await;
-    let second = Processor::start(&settings, &port(&store)).unwrap();
-    until("that they share the work", || !second.states().is_empty() && first.states().len() < 4).await;
+    let second = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
+    until("that they share the work", || !second.states().now().is_empty() && first.states().now().len() < 4).await;
     assert!(tokio::task::spawn_blocking(move || first.stop(WAIT)).await.unwrap());
     sender.await.unwrap();
-    until("that the other does all of it", || store.count() == 600 && second.states().len() == 4).await;
+    until("that the other does all of it", || store.count() == 600 && second.states().now().len() == 4).await;
     assert_eq!(ids(&store).len(), 600);
 }
 
@@ -81,10 +81,10 @@ async fn partitions_change_hands_under_load_and_nothing_is_decided_twice() {
 #[ignore = "needs MEDREQ_TEST_KAFKA"]
 async fn an_owner_that_stalls_in_its_commit_decides_nothing_after_another_went_on() {
     let (settings, store) = (settings(brokers()), Memory::new());
-    let log = KafkaLog::open(&settings, &*store).await.unwrap();
+    let log = KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
     // It holds the position of before, as one does who was stopped between reading and writing.
     let stale = store.position(0).await.unwrap();
-    let _processor = Processor::start(&settings, &port(&store)).unwrap();
+    let _processor = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     let many: Vec<_> = (0..40).map(|n| command(&format!("k{n}"), WARDS[n % WARDS.len()])).collect();
     for submission in &many {
         append(&log, submission).await;
@@ -115,8 +115,8 @@ async fn an_owner_that_stalls_in_its_commit_decides_nothing_after_another_went_o
 #[ignore = "needs MEDREQ_TEST_KAFKA"]
 async fn while_the_store_is_away_commands_are_taken_and_decided_when_it_is_back() {
     let (settings, store) = (settings(brokers()), Memory::new());
-    let log = KafkaLog::open(&settings, &*store).await.unwrap();
-    let processor = Processor::start(&settings, &port(&store)).unwrap();
+    let log = KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
+    let processor = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     append(&log, &command("first", "UTI")).await;
     until("the first", || store.count() == 1).await;
     store.down.store(true, Ordering::SeqCst);
@@ -126,6 +126,7 @@ async fn while_the_store_is_away_commands_are_taken_and_decided_when_it_is_back(
     until("that it waits", || {
         processor
             .states()
+            .now()
             .values()
             .any(|state| matches!(state, PartitionState::Waiting(why) if why.contains("the test says so")))
     })
@@ -141,8 +142,8 @@ async fn while_the_store_is_away_commands_are_taken_and_decided_when_it_is_back(
 #[ignore = "needs MEDREQ_TEST_KAFKA"]
 async fn garbage_is_one_dead_letter_and_what_is_too_new_halts() {
     let (settings, store) = (settings(brokers()), Memory::new());
-    let log = KafkaLog::open(&settings, &*store).await.unwrap();
-    let processor = Processor::start(&settings, &port(&store)).unwrap();
+    let log = KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
+    let processor = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     let place = log.append(&command("before", "UTI")).await.unwrap();
     for garbage in [&b"\xff\x00garbage"[..], b"", b"{\"format\":1}", b"[1]", b"{\"format\":0,\"epoch\":7}"] {
         write(&settings, place.partition.into(), garbage).await;
@@ -157,7 +158,7 @@ async fn garbage_is_one_dead_letter_and_what_is_too_new_halts() {
     write(&settings, place.partition.into(), newer.as_bytes()).await;
     append(&log, &command("never", "UTI")).await;
     until("that it halts", || {
-        let state = processor.states().remove(&place.partition);
+        let state = processor.states().now().remove(&place.partition);
         matches!(state, Some(PartitionState::Halted(why)) if why.contains("a newer medreq (format 9); upgrade"))
     })
     .await;
@@ -168,7 +169,7 @@ async fn garbage_is_one_dead_letter_and_what_is_too_new_halts() {
 #[ignore = "needs MEDREQ_TEST_KAFKA"]
 async fn another_log_than_the_one_that_was_decided_halts_its_partitions() {
     let (settings, store) = (settings(brokers()), Memory::new());
-    let log = KafkaLog::open(&settings, &*store).await.unwrap();
+    let log = KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
     let place = log.append(&command("first", "UTI")).await.unwrap();
     let others: Vec<u16> = (0..4).filter(|partition| *partition != place.partition).collect();
     // Stores that decided another log: one that went further, one whose last record was another; and a record of another epoch.
@@ -177,20 +178,20 @@ async fn another_log_than_the_one_that_was_decided_halts_its_partitions() {
     store.stand(place.partition, 1, Anchor { offset: 0, checksum: [1; 32] });
     let foreign = format!(r#"{{"format":1,"epoch":"{}"}}"#, uuid::Uuid::new_v4());
     write(&settings, others[1].into(), foreign.as_bytes()).await;
-    let processor = Processor::start(&settings, &port(&store)).unwrap();
+    let processor = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     for (partition, told) in [
         (others[0], "decided all before offset 7, and the log ends at 0"),
         (place.partition, "record 0 is not the one that the store decided"),
         (others[1], "written for another log"),
     ] {
         until(told, || {
-            let state = processor.states().remove(&partition);
+            let state = processor.states().now().remove(&partition);
             matches!(state, Some(PartitionState::Halted(why)) if why.contains(told))
         })
         .await;
     }
     until("that the rest works", || {
-        matches!(processor.states().get(&others[2]), Some(PartitionState::Working { next_offset: 0 }))
+        matches!(processor.states().now().get(&others[2]), Some(PartitionState::Working { next_offset: 0 }))
     })
     .await;
     assert_eq!(store.count(), 0);
@@ -200,9 +201,9 @@ async fn another_log_than_the_one_that_was_decided_halts_its_partitions() {
 #[ignore = "needs MEDREQ_TEST_KAFKA"]
 async fn a_log_that_is_not_what_it_must_be_stops_the_start() {
     let (settings, store) = (settings(brokers()), Memory::new());
-    KafkaLog::open(&settings, &*store).await.unwrap();
+    KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
     let told = async |settings: &KafkaSettings, store: &Memory| {
-        KafkaLog::open(settings, store).await.err().expect("it is refused")
+        KafkaLog::open(settings, store, Counts::default()).await.err().expect("it is refused")
     };
     let other_count = KafkaSettings { partitions: NonZeroU16::new(5).unwrap(), ..settings.clone() };
     let error = told(&other_count, &store).await;
@@ -224,13 +225,13 @@ async fn a_log_that_is_not_what_it_must_be_stops_the_start() {
 async fn a_full_queue_says_when_to_come_back_and_loses_nothing_that_was_taken() {
     let (mut settings, store) = (settings(brokers()), Memory::new());
     settings.client = vec![("queue.buffering.max.messages".into(), "8".into()), ("linger.ms".into(), "50".into())];
-    let log = KafkaLog::open(&settings, &*store).await.unwrap();
+    let log = KafkaLog::open(&settings, &*store, Counts::default()).await.unwrap();
     let all: Vec<_> = (0..200).map(|n| command(&format!("k{n}"), "UTI")).collect();
     let answers = join_all(all.iter().map(|it| log.append(it))).await;
     let taken: BTreeSet<_> =
         all.iter().zip(&answers).filter(|(_, answer)| answer.is_ok()).map(|(it, _)| it.command_id).collect();
     let held_back = answers.iter().filter(|answer| matches!(answer, Err(SubmitError::Overloaded { .. }))).count();
     assert!(!taken.is_empty() && held_back > 0 && taken.len() + held_back == 200, "{} {held_back}", taken.len());
-    let _processor = Processor::start(&settings, &port(&store)).unwrap();
+    let _processor = Processor::start(&settings, &port(&store), Counts::default()).unwrap();
     until("all that was taken", || ids(&store) == taken).await;
 }

@@ -96,6 +96,7 @@ async fn deciding_later() -> (TestApp, Arc<Later>) {
         data_dir: data_dir.clone(),
         edge: Arc::clone(edge),
         division: Division::all_here(),
+        engines: Vec::new(),
         addresses: addresses.clone(),
         disk_free_min: 0,
         shutdown: shutdown.clone(),

@@ -145,6 +145,7 @@ async fn a_program_that_ran_wild_takes_nothing_from_the_others() {
         data_dir: data_dir.clone(),
         edge: Edge::new(&[], vec![], limits),
         division: Division::all_here(),
+        engines: Vec::new(),
         addresses: addresses.clone(),
         disk_free_min: 0,
         shutdown: shutdown.clone(),
