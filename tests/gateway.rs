@@ -133,3 +133,16 @@ fn a_gateway_without_hosts_says_which_setting_is_wrong() {
         assert!(text.contains(expected), "{expected}: {text}");
     }
 }
+
+#[test]
+fn gateways_that_lead_to_each_other_say_so() {
+    let home = tempfile::TempDir::new().unwrap();
+    // A gateway must know the other's address before that one starts.
+    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let one = gateway(&home.path().join("one"), &[&format!("http://{listen}")]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medreq"));
+    command.args(["serve", "--roles", "gateway", "--listen", &listen]);
+    command.env("MEDREQ_GATEWAY__AUTH", &one.url).env("MEDREQ_GATEWAY__TICKETS", &one.url);
+    let two = Server::launch(command, &home.path().join("two"));
+    two.call("", "GET", "/v1/tickets").send().problem(508, "gateway_loop");
+}

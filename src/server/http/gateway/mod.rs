@@ -24,6 +24,7 @@ use tokio_rustls::rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use uuid::Uuid;
 
 use self::pool::{Host, Pool};
 use super::{
@@ -108,6 +109,8 @@ pub struct Gateway {
     edge: Arc<Edge>,
     http: Http,
     pools: Vec<(Part, Pool)>,
+    /// How it calls itself in `Via` (RFC 9110 §7.6.3), by which it knows a request that it handed on before.
+    name: HeaderValue,
     stop: watch::Receiver<bool>,
 }
 
@@ -222,7 +225,9 @@ impl Gateway {
             pool.watch(&http, &stop);
             pools.push((part, pool));
         }
-        Ok(Arc::new(Self { edge, http, pools, stop }))
+        let name = HeaderValue::try_from(format!("1.1 medreq-{}", Uuid::new_v4().simple()))
+            .expect("letters, digits and a blank are a header value");
+        Ok(Arc::new(Self { edge, http, pools, name, stop }))
     }
 
     /// How the hosts of each part stand.
@@ -234,6 +239,15 @@ impl Gateway {
     pub(super) async fn pass(&self, part: Part, request: Request) -> Result<Response, ApiError> {
         let pool = self.pools.iter().find_map(|(of, pool)| (*of == part).then_some(pool));
         let pool = pool.ok_or_else(|| ApiError::Internal(format!("no host is known for {}", part.name())))?;
+        if self.handed_on(request.headers()) {
+            let detail = "the hosts of this gateway lead back to it; correct [gateway] of the nodes' configurations";
+            return Err(ApiError::Other {
+                status: StatusCode::LOOP_DETECTED,
+                code: "gateway_loop",
+                field: None,
+                detail: detail.to_owned(),
+            });
+        }
         let peer = Peer::of(request.extensions());
         let (mut parts, body) = request.into_parts();
         let repeatable = is_repeatable(&parts);
@@ -244,6 +258,7 @@ impl Gateway {
             Payload::Held(extract::read(body, &self.edge).await?.into())
         };
         prepare(&mut parts, peer);
+        parts.headers.append(header::VIA, self.name.clone());
         for host in pool.in_turn() {
             let Some(body) = payload.take() else { break };
             match self.send(host, &parts, body).await {
@@ -258,6 +273,12 @@ impl Gateway {
             }
         }
         Err(unavailable("upstream_unavailable", "no host that could answer is reached; try again"))
+    }
+
+    /// True of a request that it handed on before. A proxy between may have written several names into one header.
+    fn handed_on(&self, headers: &HeaderMap) -> bool {
+        let names = headers.get_all(header::VIA).into_iter().flat_map(|way| way.as_bytes().split(|byte| *byte == b','));
+        names.map(<[u8]>::trim_ascii).any(|name| name == self.name.as_bytes())
     }
 
     async fn send(
