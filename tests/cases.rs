@@ -5,16 +5,7 @@ use std::{collections::BTreeSet, io::Write, net::TcpStream};
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Hospital, medreq, plain, wish};
-
-/// The same by several threads at once.
-fn at_once<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let act = &act;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|index| scope.spawn(move || act(index))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
-}
+use crate::common::{Answer, Hospital, at_once, medreq, plain, wish};
 
 /// D1 (zammad #5628): the client gives up before the answer and cannot tell whether the ticket exists.
 #[test]

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, net::TcpListener, path::Path, process::Command}
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::common::{Hospital, Server, eventually, medreq, stack, wish};
+use crate::common::{Hospital, Server, at_once, eventually, medreq, stack, wish};
 
 #[test]
 #[ignore = "needs Kafka and MongoDB; tests/run runs it"]
@@ -61,6 +61,34 @@ fn a_node_that_is_killed_under_load_loses_nothing_and_the_other_goes_on() {
         assert!(ids.insert(ticket["id"].as_str().unwrap().to_owned()), "{key}: one ticket for each key");
     }
     assert_eq!(second.get(&iara, "/v1/tickets")["total"], sent.len());
+}
+
+#[test]
+#[ignore = "needs Kafka and MongoDB; tests/run runs it"]
+fn of_fifty_requests_for_one_need_raced_over_two_nodes_one_passes() {
+    let hospital = Hospital::new();
+    hospital.medication("RACE");
+    let one = hospital.server();
+    let home = hospital.site.home.path().join("two");
+    let two = node(&home, &stack(&one.dir), "gateway,auth,tickets,processor", &[]);
+    let send = |n: usize, to: &Server| {
+        let call = to.call(&hospital.ana, "POST", "/v1/tickets").key(&format!("race-{n}"));
+        let line = json!({ "medication": "RACE", "quantity": "1" });
+        call.json(&json!({ "kind": "supply", "cabinet": "UTI-01", "lines": [line] })).send()
+    };
+    let answers = at_once(50, |n| send(n, if n % 2 == 0 { one } else { &two }));
+    let made: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
+    assert_eq!(made.len(), 1);
+    let id = &made[0].json["id"];
+    for (n, first) in answers.iter().enumerate() {
+        // Asked again at the other node, each gets the answer that it had.
+        let again = send(n, if n % 2 == 0 { &two } else { one });
+        assert_eq!(again.status, first.status);
+        if first.status != 201 {
+            assert_eq!(&again.problem(409, "duplicate_open_request")["ticket"]["id"], id);
+        }
+    }
+    assert_eq!(hospital.tickets_of("RACE"), 1);
 }
 
 /// A node with these roles, on the engines of these settings.
